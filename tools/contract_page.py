@@ -1,4 +1,4 @@
-"""Fills the table of docs/contract.md: each promise and the tests that show it. The prose around it is written by hand."""
+"""Fills the table of docs/contract.md: each promise with its tests. The prose around it is written by hand."""
 
 from collections.abc import Sequence
 
