@@ -1,0 +1,50 @@
+"""How a URL finds its code: backends of ours and of third parties alike, by entry point."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, cast
+
+from vagus.backend import Backend
+from vagus.clock import Clock, SystemClock
+from vagus.errors import InvalidArgument, MissingDriver, mask_url
+
+ENTRY_POINTS = "vagus.backends"
+
+
+class BackendFactory(Protocol):
+    """What an entry point of the group `vagus.backends` names: makes a backend that is not open yet."""
+
+    def __call__(self, url: str, clock: Clock) -> Backend:
+        """Return the backend for `url`; raises `InvalidArgument` for a URL that makes no sense."""
+
+
+def schemes() -> list[str]:
+    """Return the URL schemes that have a backend installed, sorted."""
+    return sorted({point.name for point in entry_points(group=ENTRY_POINTS)})
+
+
+def create_backend(url: str, clock: Clock | None = None) -> Backend:
+    """Return the backend for `url`, not open yet.
+
+    Raises `InvalidArgument` when no backend of that scheme is installed, and `MissingDriver` when its client
+    library is not.
+    """
+    factory = cast(BackendFactory, _load(url))
+    return factory(url, clock or SystemClock())
+
+
+def _load(url: str) -> object:
+    scheme, colon, _ = url.partition(":")
+    found: list[EntryPoint] = list(entry_points(group=ENTRY_POINTS, name=scheme)) if colon else []
+    if not found:
+        known = ", ".join(f"{name}://" for name in schemes())
+        raise InvalidArgument(f"no backend for {mask_url(url)!r}", hint=f"use one of: {known}")
+    try:
+        return found[0].load()
+    except ModuleNotFoundError as missing:
+        raise MissingDriver(
+            f"the backend for {scheme}:// needs the package {missing.name!r}, which is not installed",
+            where=mask_url(url),
+            hint=f"pip install 'vagus[{scheme}]'",
+        ) from missing
