@@ -59,5 +59,6 @@ def fill(page: str, table: str) -> str:
 
 def render() -> str:
     """The page as it should be today."""
-    page = (ROOT / PATH).read_text(encoding="utf-8")
+    path = ROOT / PATH
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
     return fill(page, table(collect("contract")))

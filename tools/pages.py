@@ -21,7 +21,11 @@ def stale() -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Write what is stale; with --check, only name it and return 1."""
     check = arguments == ["--check"]
-    pages = stale()
+    try:
+        pages = stale()
+    except (requirements_page.UnknownNumber, contract_page.NoPlace) as problem:
+        print(f"pages: {problem}", file=sys.stderr)
+        return 1
     for path, text in pages.items():
         if check:
             print(f"pages: {path} is out of date; hint: make docs", file=sys.stderr)
