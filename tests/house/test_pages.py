@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,10 +25,11 @@ class TestMany:
 
 
 @pytest.mark.parametrize("maker", pages.MAKERS, ids=lambda maker: maker.PATH)
-def test_page_on_disk_is_the_page_made_today(maker: object) -> None:
-    path, render = pages.ROOT / maker.PATH, maker.render  # type: ignore[attr-defined]
+def test_page_on_disk_is_the_page_made_today(maker: ModuleType) -> None:
+    path, wanted = pages.ROOT / maker.PATH, maker.render()
 
-    assert path.read_text(encoding="utf-8") == render(), f"{path} is out of date; hint: make docs"
+    up_to_date = path.exists() and path.read_text(encoding="utf-8") == wanted
+    assert up_to_date, "hint: make docs"
 
 
 def test_marks_on_test_class_and_module_are_all_found(tmp_path: Path) -> None:
