@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from tools import contract_page, errors_page, matrix_page, pages, requirements_page
-from tools.markers import Shown, collect, links
+from tools.markers import ROOT, Shown, collect, links
 from vagus import errors
 
 MARKED = """
@@ -26,7 +26,7 @@ class TestMany:
 
 @pytest.mark.parametrize("maker", pages.MAKERS, ids=lambda maker: maker.PATH)
 def test_page_on_disk_is_the_page_made_today(maker: ModuleType) -> None:
-    path, wanted = pages.ROOT / maker.PATH, maker.render()
+    path, wanted = ROOT / maker.PATH, maker.render()
 
     up_to_date = path.exists() and path.read_text(encoding="utf-8") == wanted
     assert up_to_date, "hint: make docs"
