@@ -47,6 +47,10 @@ def lane_of(priority: int, lanes: int = LANES) -> Lane:
 
     Raises `InvalidArgument` when `priority` is not a whole number from 0 to 9, also where it would be ignored.
     """
-    if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority < LANES:
+    if not _is_priority(priority):
         raise InvalidArgument(f"expected a priority from 0 to 9 (9 is the most urgent), got {priority!r}")
     return priority if lanes > 1 else 0
+
+
+def _is_priority(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LANES

@@ -38,7 +38,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent, by its label. `blocked`: how often in a row an output was refused. `steps`: how often it was released
     with a new note; it never repeats, so an internal put can carry it in its dedupe. `first_at`, `last_at`: times of
     the first and the last failure, in seconds since 1970. `errors`: the last five failures. `deaths`: earlier dead
-    letters. `unreadable`: an older note was there and could not be read; counting began anew.
+    letters of the event in this group, and `origin`: the topic and position that it had before the first of them.
+    `unreadable`: an older note was there and could not be read; counting began anew.
     """
 
     failures: int = 0
@@ -50,6 +51,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_at: float | None = None
     errors: tuple[Failure, ...] = ()
     deaths: tuple[Death, ...] = ()
+    origin: tuple[str, int | str] | None = None
     unreadable: bool = False
 
     def spent(self, policy: str) -> int:
@@ -80,11 +82,6 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the note after a free wait: no failure, but the total time runs from here if not before."""
         first = now if self.first_at is None else self.first_at
         return msgspec.structs.replace(self, blocked=0, steps=self.steps + 1, first_at=first)
-
-
-def reborn(note: Note, death: Death) -> Note:
-    """Return the note with which an event starts again after `death`: counts anew, the newest 20 deaths kept."""
-    return Note(deaths=(*note.deaths, death)[-DEATHS_KEPT:])
 
 
 def encode_note(note: Note) -> bytes:
