@@ -1,0 +1,1 @@
+"""What goes in: publishing, dedupe, delay, bounds, names, bad input."""

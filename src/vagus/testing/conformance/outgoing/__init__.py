@@ -1,0 +1,1 @@
+"""What comes out: who is handed which event, when, in which order, and what if nobody settles it."""
