@@ -18,7 +18,7 @@ from vagus.errors import InvalidArgument
 from vagus.message.envelope import CloudEvent, Envelope, reader_class
 from vagus.message.ident import foreign_id
 from vagus.message.instant import instant_text
-from vagus.message.topic import matches
+from vagus.message.topic import check_pattern, matches
 from vagus.reliability.dedupe import letter_id, mark_id
 from vagus.reliability.note import Death, Failure, clipped
 from vagus.reliability.verdict import GiveUp
@@ -123,6 +123,12 @@ class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.older_than_s is not None and not self.older_than_s >= 0:
             raise InvalidArgument(f"expected older_than_s in seconds, 0 or more, got {self.older_than_s!r}")
+        for name in ("reasons", "kinds", "types", "ids", "members"):
+            # A plain string would be read as the set of its letters, and mean nothing without a word.
+            if not isinstance(value := getattr(self, name), frozenset):
+                raise InvalidArgument(f"expected {name} as a set of names (a frozenset), got {value!r}")
+        for pattern in self.types:
+            check_pattern(pattern)
 
     def matches(self, letter: DeadLetter, now: float) -> bool:
         """Whether `letter` is meant; `now` in seconds since 1970."""

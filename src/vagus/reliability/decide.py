@@ -123,8 +123,8 @@ def _raised(mishap: Raised, note: Note, policies: Sequence[Retry], now: float, r
         return _later(error, note, policies, now)
     policy = None if isinstance(error, Reject) else policy_for(error, policies)
     if policy is None:
-        return _give_up(_reason(error), kind_of(type(error)), str(error), mishap.stack, note, now)
-    after = note.failed(kind_of(type(error)), str(error), now, policy.label)
+        return _give_up(_reason(error), kind_of(type(error)), text_of(error), mishap.stack, note, now)
+    after = note.failed(kind_of(type(error)), text_of(error), now, policy.label)
     return _again(policy, policy.delay_s(after.spent(policy.label), random), error, mishap.stack, after, now)
 
 
@@ -164,7 +164,15 @@ def _give_up(reason: Reason, kind: str, message: str, stack: str, note: Note, no
 
 
 def _dead(reason: Reason, error: BaseException, stack: str, note: Note) -> GiveUp:
-    return GiveUp(reason, kind_of(type(error)), str(error), stack[-STACK_CHARS:], note)
+    return GiveUp(reason, kind_of(type(error)), text_of(error), stack[-STACK_CHARS:], note)
+
+
+def text_of(error: BaseException) -> str:
+    """Return the message of an error; one whose message raises must not take the decision with it."""
+    try:
+        return str(error)
+    except Exception as fault:
+        return f"(its message could not be made: {type(fault).__name__})"
 
 
 def _reason(error: BaseException) -> Reason:

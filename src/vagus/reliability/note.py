@@ -60,6 +60,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def failed(self, kind: str, message: str, now: float, policy: str | None) -> Note:
         """Return the note after one more failure of the handler, charged to the policy of that label."""
+        kind = clipped(kind)
         charged = self.by_policy if policy is None else {**self.by_policy, policy: self.spent(policy) + 1}
         failure = Failure(kind, clipped(message), now)
         return msgspec.structs.replace(

@@ -70,6 +70,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidArgument(f"Retry: expected {name} in seconds, more than 0, got {value!r}")
         if self.total_s is not None and (not _is_duration(self.total_s) or self.total_s == 0):
             raise InvalidArgument(f"Retry: expected total_s in seconds, more than 0, or None, got {self.total_s!r}")
+        if self.floor_s < FLOOR_S:
+            raise InvalidArgument(f"Retry: expected floor_s of {FLOOR_S:g} or more, got {self.floor_s:g}")
         if self.floor_s > self.cap_s:
             raise InvalidArgument(f"Retry: expected floor_s at most cap_s, got {self.floor_s:g} and {self.cap_s:g}")
         if not _kinds("on", self.on):
@@ -89,10 +91,6 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     def delay_s(self, failures: int, random: float) -> float:
         """Return the seconds to wait after that many failures; `random` is in [0, 1)."""
         return delay_s(failures, random, self.base_s, self.cap_s, self.floor_s)
-
-
-DEFAULT = (Retry(),)
-"""The policies of a handler that names none: 5 attempts for any error."""
 
 
 def policies_of(retry: Retry | Iterable[Retry] | int | None) -> tuple[Retry, ...]:
@@ -142,3 +140,7 @@ def _is_count(value: object) -> bool:
 
 def _is_duration(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+DEFAULT = (Retry(),)
+"""The policies of a handler that names none: 5 attempts for any error."""
