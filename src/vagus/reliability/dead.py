@@ -153,7 +153,7 @@ def bury(
     """
     note, origin = verdict.note, delivery.envelope
     topic, position = note.origin or (delivery.topic, delivery.position)
-    event_id = event.id if event else foreign_id(f"{topic}@{position}", 0, origin.body)
+    event_id = event.id if event else foreign_id(topic, position, origin.body)
     return DeadLetter(
         id=letter_id(event_id, delivery.generation, group, member, topic, position),
         group=group,
