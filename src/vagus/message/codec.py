@@ -63,7 +63,7 @@ def encode(
     ):
         body = write(JSON.encode, event, event.type)
         _check_depth(etype, JSON, body, wire, event.type)
-        envelope = Envelope(_extended(body, extensions) if extensions else body)
+        envelope = Envelope(_extended(body, extensions, event.type) if extensions else body)
     else:
         envelope = _encode_otherwise(etype, event, wire, extensions or {})
     check_size(envelope.body, wire.limits, event.type)
@@ -75,10 +75,10 @@ def _encode_otherwise(
 ) -> Envelope:
     packed, content_type = _packed(etype, event, wire)
     if wire.mode == "structured":
-        return Envelope(_extended(_document(event, packed, content_type), extensions))
-    headers = to_headers(event)
-    for name, value in _checked(extensions).items():
-        headers[PREFIX + name] = encode_value(_extension_text(value))
+        return Envelope(_extended(_document(event, packed, content_type), extensions, event.type))
+    headers = write(to_headers, event, event.type)
+    if extensions:
+        headers |= write(_extension_headers, _checked(extensions), event.type)
     return Envelope(packed, content_type, headers)
 
 
@@ -106,11 +106,20 @@ def _document(event: CloudEvent, packed: bytes, content_type: str) -> bytes:
     return b'%b,"data_base64":"%b"}' % (body[:-1], b64encode(packed)) if content_type else body
 
 
-def _extended(body: bytes, extensions: Mapping[str, str | int | bool]) -> bytes:
+def _extended(body: bytes, extensions: Mapping[str, str | int | bool], topic: str) -> bytes:
     """Return a structured document with extensions added at its end."""
     if not extensions:
         return body
-    return body[:-1] + b"," + JSON.encode(_checked(extensions))[1:]
+    return body[:-1] + b"," + write(JSON.encode, _checked(extensions), topic)[1:]
+
+
+def _extension_headers(extensions: Mapping[str, str | int | bool]) -> dict[str, str]:
+    return {PREFIX + name: encode_value(_extension_text(value)) for name, value in extensions.items()}
+
+
+def _extension_text(value: str | int | bool) -> str:
+    # CloudEvents writes a boolean as `true`, not as Python does.
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _checked(extensions: Mapping[str, str | int | bool]) -> Mapping[str, str | int | bool]:
@@ -119,10 +128,6 @@ def _checked(extensions: Mapping[str, str | int | bool]) -> Mapping[str, str | i
             expected = "lower-case letters and digits that name no attribute of ours"
             raise InvalidArgument(f"{name!r} cannot be an extension: expected {expected}", expected=expected)
     return extensions
-
-
-def _extension_text(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def decode(etype: EventType | None, envelope: Envelope, wire: Wire, topic: str, position: int | str = 0) -> CloudEvent:
@@ -178,12 +183,14 @@ def _with_late_data(etype: EventType | None, event: ReadEvent, wire: Wire, topic
 
 def _decode_binary(etype: EventType | None, envelope: Envelope, wire: Wire, topic: str) -> CloudEvent:
     attributes: dict[str, Any] = dict(from_headers(envelope.headers or {}))
-    stated = envelope.content_type or attributes.get("datacontenttype") or wire.data_codec.content_type
-    attributes["datacontenttype"] = None if stated == JSON.content_type else stated
-    if envelope.body or codec_for(stated) is None:
-        attributes["data"] = _data(etype, envelope.body, stated, wire, topic)
+    stated = envelope.content_type or attributes.get("datacontenttype") or ""
+    kind = stated or wire.data_codec.content_type
+    if envelope.body or codec_for(kind) is None:
+        attributes["data"] = _data(etype, envelope.body, kind, wire, topic)
+        stated = kind
     else:
         _check_no_data(etype, attributes.get("dataref"))
+    attributes["datacontenttype"] = None if stated in ("", JSON.content_type) else stated
     try:
         return msgspec.convert(attributes, CloudEvent, strict=False)
     except msgspec.ValidationError as error:

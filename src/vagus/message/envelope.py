@@ -81,6 +81,10 @@ class CloudEvent(
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in CloudEvent.__struct_fields__)
 
+    def __ne__(self, other: object) -> bool:
+        # The base brings a comparison of its own, by identity.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.source, self.id))
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +22,9 @@ from vagus.message.format import JSON, Codec, into_model, is_model
 from vagus.message.limit import too_deep
 from vagus.message.topic import check_topic, snake
 
+Written = TypeVar("Written")
+
+_MODULE = re.compile(r"\b(?:\w+\.)+(?=\w)")
 _NOT_A_KEY = (bytes, bytearray, list, tuple, dict, set, frozenset)
 
 
@@ -225,6 +229,7 @@ def _fields(cls: object) -> tuple[str, ...] | None:
 
 def _described(field: inspect.Parameter) -> str:
     note = field.annotation if isinstance(field.annotation, str) else inspect.formatannotation(field.annotation)
+    note = _MODULE.sub("", note)
     if field.default is inspect.Parameter.empty:
         return f"{field.name}: {note}"
     return f"{field.name}: {note} = {field.default!r}"
@@ -255,7 +260,7 @@ def _children(node: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
                 yield item.type
 
 
-def write(encode: Callable[[Any], bytes], obj: Any, topic: str) -> bytes:
+def write(encode: Callable[[Any], Written], obj: Any, topic: str) -> Written:
     """Return what `encode` makes of `obj`; raises EventTooLarge for endless nesting, else InvalidArgument."""
     try:
         return encode(obj)

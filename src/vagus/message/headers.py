@@ -23,6 +23,7 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _FIRST = ("id", "source", "type")
 _WRITTEN = _FIRST + tuple(sorted(ATTRIBUTES - {*_FIRST, "specversion", "datacontenttype"}))
 _NAMES = tuple((name, PREFIX + name) for name in _WRITTEN)
+_ATTRIBUTE_OF = {PREFIX + name: name for name in ATTRIBUTES}
 
 
 def to_headers(event: CloudEvent) -> dict[str, str]:
@@ -41,14 +42,19 @@ def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the attributes that headers carry, by attribute name, extensions included; other headers are left out."""
     found = {}
     for header, value in headers.items():
-        name = header.lower()
-        if name.startswith(PREFIX):
-            found[name[len(PREFIX) :]] = decode_value(value)
+        name = _ATTRIBUTE_OF.get(header)
+        if name is not None:
+            found[name] = decode_value(value)
         else:
-            prefix = next(filter(name.startswith, _PLAIN_PREFIXES), None)
-            if prefix:
-                found[name[len(prefix) :]] = value
+            found |= _from_other(header.lower(), value)
     return found
+
+
+def _from_other(header: str, value: str) -> dict[str, str]:
+    if header.startswith(PREFIX):
+        return {header[len(PREFIX) :]: decode_value(value)}
+    prefix = next(filter(header.startswith, _PLAIN_PREFIXES), None)
+    return {header[len(prefix) :]: value} if prefix else {}
 
 
 def is_binary(headers: Mapping[str, str] | None) -> bool:
@@ -68,6 +74,6 @@ def encode_value(value: str) -> str:
 
 def decode_value(value: str) -> str:
     """Return the text of a header value; also one in double quotes (RFC 7230). Broken UTF-8 becomes U+FFFD."""
-    if len(value) > 1 and value[0] == value[-1] == '"':
+    if value[:1] == '"' == value[-1:] and len(value) > 1:
         value = _QUOTED_PAIR.sub(r"\1", value[1:-1])
     return unquote(value) if "%" in value else value

@@ -26,7 +26,7 @@ def uuid7_text(ms: int, random: int) -> str:
     millisecond counts in the upper 12 of them.
     """
     high = (ms & _TIME_MASK) << 16 | 0x7000 | random >> 62 & 0xFFF
-    text = f"{high << 64 | 1 << 63 | random & _LOW_MASK:032x}"
+    text = f"{high << 64 | 1 << 63 | random & _LOW_MASK:032x}"  # one format of a large number costs half of five of small ones
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
@@ -37,7 +37,7 @@ def derived_id(cause_id: str, cause_generation: int, group: str, member: str | N
     The id keeps the first 48 bits (the time) of a cause whose id has the shape of a UUID.
     """
     digest = _digest((cause_id, cause_generation, group, member, index))
-    return uuid7_text(_time_of(cause_id, digest), digest >> 48)
+    return _shaped(cause_id[:13].lower() if _UUID.fullmatch(cause_id) else None, digest)
 
 
 def foreign_id(topic: str, position: int | str, body: bytes, ms: int | None = None) -> str:
@@ -45,16 +45,16 @@ def foreign_id(topic: str, position: int | str, body: bytes, ms: int | None = No
 
     `position` is its place in the topic, `ms` its time in milliseconds since the epoch where it is known.
     """
-    digest = _digest((topic, position, body))
-    return uuid7_text(digest & _TIME_MASK if ms is None else ms, digest >> 48)
+    time = None if ms is None else uuid7_text(ms, 0)[:13]
+    return _shaped(time, _digest((topic, position, body)))
 
 
-def _digest(parts: tuple[object, ...]) -> int:
+def _digest(parts: tuple[object, ...]) -> str:
     # msgpack keeps the parts apart: ("a", "bc") and ("ab", "c") must not meet in one hash.
-    return int.from_bytes(blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest(), "big")
+    return blake2b(msgspec.msgpack.encode(parts), digest_size=16).hexdigest()
 
 
-def _time_of(cause_id: str, digest: int) -> int:
-    if not _UUID.fullmatch(cause_id):
-        return digest & _TIME_MASK
-    return int(cause_id[:8] + cause_id[9:13], 16)
+def _shaped(time: str | None, digest: str) -> str:
+    """Return an id with the first 13 characters of `time` and the rest from a digest; without a time, all from it."""
+    start = time or f"{digest[18:26]}-{digest[26:30]}"
+    return f"{start}-7{digest[:3]}-8{digest[3:6]}-{digest[6:18]}"

@@ -11,6 +11,8 @@ import msgspec
 TRACE_BITS = 192
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# What nearly every parent looks like: a child of it is two cuts and a new span.
+_USUAL = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]")
 _TRACE_MASK = (1 << 128) - 1
 _SPAN_MASK = (1 << 64) - 1
 _NO_TRACE = "0" * 32
@@ -36,6 +38,8 @@ def child_traceparent(parent: str | None, random: int) -> str:
 
     Where the parent is missing or not valid, a new trace begins, as the standard asks (section 3.2.2).
     """
+    if parent and _USUAL.fullmatch(parent):
+        return f"{parent[:36]}{random & _SPAN_MASK or 1:016x}{parent[52:]}"
     found = parse_traceparent(parent)
     if found is None:
         return new_traceparent(random)
