@@ -26,7 +26,8 @@ def uuid7_text(ms: int, random: int) -> str:
     millisecond counts in the upper 12 of them.
     """
     high = (ms & _TIME_MASK) << 16 | 0x7000 | random >> 62 & 0xFFF
-    text = f"{high << 64 | 1 << 63 | random & _LOW_MASK:032x}"  # one format of a large number costs half of five of small ones
+    # One format of a large number: five of small ones cost twice as much.
+    text = f"{high << 64 | 1 << 63 | random & _LOW_MASK:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
