@@ -42,7 +42,6 @@ from vagus.backend import (
 )
 from vagus.backend import Delivery as Delivery
 from vagus.clock import Clock, ManualClock, SystemClock
-from vagus.message import Envelope
 from vagus.registry import create_backend
 from vagus.store import Store
 from vagus.testing.conformance.process import Process

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from vagus.backend import First, Inbox, Put, Release, SeekTo, Settle, TopicSpec, Unit
+from vagus.backend import First, Release, SeekTo, Settle, TopicSpec, Unit
 from vagus.errors import UnsupportedCapability
 from vagus.testing.conformance.bench import Bench, put, within, words
-from vagus.testing.conformance.words import word_of
 
 Scenario = Callable[[Bench], Awaitable[None]]
 
@@ -93,8 +92,9 @@ async def _notes_are_refused(bench: Bench) -> None:
 
 async def _doubles_are_stored(bench: Bench) -> None:
     line = await bench.line()
-    first, again = (await bench.offer(put(line.topic, "a", dedupe="a"))), (
-        await bench.offer(put(line.topic, "a", dedupe="a"))
+    first, again = (
+        (await bench.offer(put(line.topic, "a", dedupe="a"))),
+        (await bench.offer(put(line.topic, "a", dedupe="a"))),
     )
     assert [said.puts[0].status for said in (first, again)] == ["stored", "stored"], "declares dedupe=False, but has it"
     assert words(await line.member().take(2)) == ["a", "a"], "declares dedupe=False, but swallows doubles"
