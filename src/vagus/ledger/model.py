@@ -186,6 +186,7 @@ class Ledger:
     def attach(self, group_name: str, member: Member, credit: int, now: float) -> None:
         """Let `member` join the group (rule 11)."""
         group = self._group(group_name)
+        self._expire_members(now)  # a member that was away too long starts anew, however late that is noticed
         group.attached[member.name] = _Attached(member, credit, now)
         group.away_since.pop(member.name, None)
         group.idle_since = None
@@ -341,6 +342,8 @@ class Ledger:
         subscription = group.subscription(member) if group else None
         if subscription is None:
             return None
+        if member.name in subscription.starved:  # whatever comes due, it has no credit for it
+            return subscription.lapses(member.name)
         dues = [cursor.log.scheduled[0][0] for cursor in subscription.cursors.values() if cursor.log.scheduled]
         due = subscription.next_due()
         return min(dues, default=due) if due is None else min([due, *dues])
@@ -356,8 +359,13 @@ class Ledger:
         subscription = group.subscription(member)
         if subscription is None:
             return ()
-        room = min(limit, attached.credit - subscription.holding[member.name])
-        return subscription.take(member.name, room, lanes, now) if room > 0 else ()
+        free = attached.credit - subscription.holding[member.name]
+        room = min(limit, free if free > 0 else subscription.lapsed(member.name, now))
+        if room <= 0:
+            subscription.starved.add(member.name)
+            return ()
+        subscription.starved.discard(member.name)
+        return subscription.take(member.name, room, lanes, now)
 
     def extend(
         self, group_name: str, member: Member, tokens: Sequence[Held], by_s: float, now: float

@@ -76,6 +76,7 @@ class Subscription:
         self.cursors: dict[tuple[str, int], Cursor] = {}
         self.held: dict[Row, Held] = {}
         self.holding: dict[str, int] = defaultdict(int)
+        self.starved: set[str] = set()
         self._claims: list[tuple[float, int, Claim]] = []
         self._waiting: list[tuple[float, int, Aside]] = []
         self._aside: set[Row] = set()
@@ -133,6 +134,14 @@ class Subscription:
             heapq.heappop(self._claims)
         dues = [heap[0][0] for heap in (self._claims, self._waiting) if heap]
         return min(dues) if dues else None
+
+    def lapsed(self, member: str, now: float) -> int:
+        """Return how many events of `member` have outlived their lease: they bind no credit of it."""
+        return sum(1 for held in self.held.values() if held.claim.member == member and held.claim.until <= now)
+
+    def lapses(self, member: str) -> float | None:
+        """Return the instant at which the first lease of `member` lapses."""
+        return min((held.claim.until for held in self.held.values() if held.claim.member == member), default=None)
 
     def take(self, member: str, limit: int, lanes: Sequence[int], now: float) -> list[Delivery]:
         """Hand at most `limit` events to `member` (rule 6)."""
@@ -273,7 +282,8 @@ class Subscription:
         if isinstance(action, Done):
             self.counts[action.ending] += 1
             key = row.put.key
-            return self._free_key(key) if key is not None and self.ordered else False
+            freed = self._free_key(key) if key is not None and self.ordered else False
+            return freed or held.claim.member in self.starved
         note = held.note if action.note is None else action.note
         self._aside.add(row)
         self._order += 1

@@ -112,8 +112,8 @@ async def _lanes_are_refused(bench: Bench) -> None:
 
 
 async def _keys_in_lanes_are_refused(bench: Bench) -> None:
+    line = await bench.line(lanes=10)
     with pytest.raises(UnsupportedCapability):
-        line = await bench.line(lanes=10)
         await line.put("a", key="k", lane=3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -57,6 +58,32 @@ async def test_take_that_waits_for_credit_is_woken_by_an_ack(bench: Bench) -> No
     assert words([await within(waiting, "take after the ack")]) == ["b"]
 
 
+@pytest.mark.contract("G4")
+async def test_lapsed_event_binds_no_credit_of_its_holder(bench: Bench) -> None:
+    line = await bench.line(lease_s=bench.subject.lease_s)
+    await line.put("a")
+    ann = line.member(credit=1)
+    await ann.one()
+    again = await ann.one(within_s=bench.subject.lease_s + 3.0)
+    assert (words([again]), again.losses) == (["a"], 1)
+
+
+async def test_full_member_does_not_keep_the_loop_busy(bench: Bench) -> None:
+    line = await bench.line(lease_s=bench.subject.lease_s)
+    await line.put("a", "b")
+    full, gone = line.member("full", credit=1), line.member("gone")
+    held = await full.one()
+    await gone.one()
+    await within(full.feed.extend([held.token], 60.0), "extend")
+    await bench.pass_time(bench.subject.lease_s * 1.2)
+    waiting = asyncio.create_task(full.one())
+    started = time.process_time()
+    await asyncio.sleep(0.2)
+    assert time.process_time() - started < 0.1, "a member without credit waits in a busy loop"
+    await full.ack(held)
+    assert words([await within(waiting, "take")]) == ["b"]
+
+
 async def test_credit_of_one_member_binds_no_other(bench: Bench) -> None:
     line = await bench.line()
     await line.put(*numbered(6))
@@ -80,9 +107,8 @@ async def test_batch_of_settles_says_what_became_of_each(bench: Bench) -> None:
 async def test_large_backlog_is_handed_out_in_small_batches(bench: Bench) -> None:
     line = await bench.line()
     backlog = numbered(2000)
-    await bench.commit(
-        *(Unit(puts=[put(line.topic, word) for word in backlog[i : i + 100]]) for i in range(0, 2000, 100))
-    )
+    batches = [backlog[first : first + 100] for first in range(0, 2000, 100)]
+    await bench.commit(*(Unit(puts=[put(line.topic, word) for word in batch]) for batch in batches))
     ann = line.member(credit=10)
     assert words(await ann.take(10)) == backlog[:10]
     await line.expect(matched=2000, held=10, ready=1990)
