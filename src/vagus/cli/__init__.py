@@ -1,0 +1,26 @@
+"""What do I type? The command `vagus`: each subcommand is a module that is loaded when it is called."""
+
+from __future__ import annotations
+
+from vagus.cli.group import Commands
+
+SUMMARIES = {
+    "demo": "Ask questions and watch events flow to an answer.",
+    "worker": "Run the handlers of an app until told to stop.",
+    "publish": "Publish events to a topic.",
+    "tail": "Watch the events of topics as they come.",
+    "topics": "List topics and what they hold.",
+    "groups": "List groups and their backlogs, or drop one.",
+    "dead": "Look at dead letters, send them again, discard them.",
+    "doctor": "Look for what is wrong with a backend.",
+    "check": "Hold a backend to the delivery contract.",
+    "bench": "Measure backends, beside the raw driver.",
+}
+"""The subcommands in the order of `vagus --help`, each with the first line of its own help."""
+
+main = Commands(
+    name="vagus",
+    package="vagus.cli.commands",
+    summaries=SUMMARIES,
+    help="Carries events between the parts of an AI system, with one delivery contract on every broker.",
+)

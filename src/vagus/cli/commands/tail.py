@@ -1,0 +1,192 @@
+"""`vagus tail`: the events of topics as they come, without consuming them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from vagus.backend import After, Ago, Backend, End, First, Record, Start
+from vagus.cli.option import SPAN, json_option, url_option
+from vagus.cli.output import print_json_line, style
+from vagus.cli.target import opened
+from vagus.errors import EventError, InvalidTopic
+from vagus.message import DEFAULT_WIRE, check_pattern, check_topic, decode, is_pattern, matches
+
+_PAGE = 200
+_WAIT_S = 3_600.0
+_LOOK_AGAIN_S = 2.0
+"""How often new topics are looked for while a pattern is watched, in seconds."""
+
+
+@click.command("tail")
+@click.argument("patterns", metavar="TOPIC...", nargs=-1, required=True)
+@click.option("--since", type=SPAN, metavar="AGE", help="Begin with what was stored in the last AGE (10m, 2h).")
+@click.option("--from-start", is_flag=True, help="Begin with the oldest event that is kept.")
+@click.option("--after", type=int, metavar="POSITION", help="Begin after this position of the topic.")
+@click.option("--run", "run_id", metavar="ID", help="Only events of this run.")
+@click.option("-n", "--limit", type=click.IntRange(1), help="Stop after so many events.")
+@click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
+@url_option
+@json_option
+def command(
+    patterns: tuple[str, ...],
+    since: float | None,
+    from_start: bool,
+    after: int | None,
+    run_id: str | None,
+    limit: int | None,
+    no_follow: bool,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Watch the events of topics as they come. Nothing is consumed.
+
+    TOPIC may be a pattern: `*` stands for one word, a last `#` for the rest. `$dead.GROUP` shows dead letters.
+    """
+    for pattern in patterns:
+        _check(pattern)
+    start: Start = End()
+    if from_start or (no_follow and since is None):
+        start = First()
+    if since is not None:
+        start = Ago(since)
+    if after is not None:
+        start = After(after)
+    show = _Show(as_json, run_id, limit)
+    asyncio.run(_tail(url, patterns, start, show, follow=not no_follow))
+
+
+def _check(pattern: str) -> None:
+    try:
+        check_pattern(pattern) if is_pattern(pattern) else check_topic(pattern, reserved=True)
+    except InvalidTopic as error:
+        raise InvalidTopic(error.what, where="vagus tail", hint="vagus topics", **error.facts) from None
+
+
+async def _tail(url: str | None, patterns: Iterable[str], start: Start, show: _Show, *, follow: bool) -> None:
+    async with opened(url, "vagus tail") as (backend, _):
+        if not follow:
+            for topic in await _topics(backend, patterns):
+                await _catch_up(backend, topic, start, show)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                await _follow_all(backend, patterns, start, show, group)
+        except* _Enough:
+            pass
+
+
+async def _follow_all(
+    backend: Backend, patterns: Iterable[str], start: Start, show: _Show, group: asyncio.TaskGroup
+) -> None:
+    """Follow every topic that is meant; a topic that comes later is followed from its beginning."""
+    followed: set[str] = set()
+    while True:
+        for topic in await _topics(backend, patterns):
+            if topic not in followed:
+                followed.add(topic)
+                group.create_task(_follow(backend, topic, start, show))
+        if not any(is_pattern(pattern) for pattern in patterns):
+            return
+        start = First()
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _topics(backend: Backend, patterns: Iterable[str]) -> list[str]:
+    plain = [pattern for pattern in patterns if not is_pattern(pattern)]
+    wild = [pattern for pattern in patterns if is_pattern(pattern)]
+    there = [info.spec.name for info in (await backend.describe()).topics] if wild else []
+    return list(dict.fromkeys([*plain, *(name for name in there if any(matches(p, name) for p in wild))]))
+
+
+async def _catch_up(backend: Backend, topic: str, start: Start, show: _Show) -> None:
+    while records := await backend.read(topic, start, _PAGE):
+        for record in records:
+            if not show.has_room:
+                return
+            show.record(topic, record)
+        start = After(records[-1].position)
+
+
+async def _follow(backend: Backend, topic: str, start: Start, show: _Show) -> None:
+    if isinstance(start, End):
+        start = await _end_of(backend, topic)
+    while True:
+        for record in await backend.read(topic, start, _PAGE, _WAIT_S):
+            show.record(topic, record)
+            start = After(record.position)
+            if not show.has_room:
+                raise _Enough
+
+
+async def _end_of(backend: Backend, topic: str) -> Start:
+    """Return the place after what is there now, so that nothing is missed between two reads."""
+    stored = [info.stored for info in (await backend.describe()).topics if info.spec.name == topic]
+    return After(stored[0]) if stored else First()
+
+
+class _Enough(Exception):
+    """As many events as were asked for have been shown."""
+
+
+class _Show:
+    """Prints events, and counts them."""
+
+    def __init__(self, as_json: bool, run_id: str | None, limit: int | None) -> None:
+        self._as_json = as_json
+        self._run_id = run_id
+        self._left = limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more events are wanted."""
+        return self._left is None or self._left > 0
+
+    def record(self, topic: str, record: Record) -> None:
+        """Print one event, if it is wanted."""
+        shown = as_record(topic, record)
+        if self._run_id is not None and shown.get("run") != self._run_id:
+            return
+        if self._left is not None:
+            self._left -= 1
+        if self._as_json:
+            print_json_line(shown)
+            return
+        click.echo(_line(shown, time.time() - record.age_s))
+        sys.stdout.flush()
+
+
+def as_record(topic: str, record: Record) -> dict[str, Any]:
+    """Return an event as `--json` shows it; one that cannot be decoded shows its bytes and says why."""
+    shown: dict[str, Any] = {"topic": topic, "position": record.position, "age_s": round(record.age_s, 3)}
+    shown |= {"key": record.key, "generation": record.generation}
+    try:
+        event = decode(None, record.envelope, DEFAULT_WIRE, topic, record.position)
+    except EventError as error:
+        return shown | {"undecodable": error.what, "body": record.envelope.body.decode("utf-8", "backslashreplace")}
+    names = {"id": event.id, "type": event.type, "source": event.source, "time": event.time}
+    chain = {"run": event.correlationid or event.id, "cause": event.causationid, "traceparent": event.traceparent}
+    return shown | names | chain | {"data": event.data}
+
+
+def _line(shown: dict[str, Any], at: float) -> str:
+    from msgspec import json
+
+    clock = time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03d}"
+    head = f"{clock}  {shown['topic']} #{shown['position']}"
+    rest = f"  key={shown['key']}" if shown["key"] else ""
+    if "undecodable" in shown:
+        rest += f"  undecodable: {shown['body']!r}"
+    else:
+        data = shown["data"]
+        rest += "  " + (repr(data) if isinstance(data, bytes) else json.encode(data).decode())
+    if sys.stdout.isatty():
+        room = max(20, shutil.get_terminal_size().columns - len(head))
+        rest = rest if len(rest) <= room else rest[: room - 1] + "…"
+    return style(head, fg="cyan") + rest

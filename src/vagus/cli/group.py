@@ -1,0 +1,86 @@
+"""Subcommands by name, loaded when called, so that help is fast; and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from vagus.cli.failure import report, report_usage
+from vagus.errors import VagusError
+
+INTERRUPTED = 130
+"""What a shell expects of a command that was stopped with Ctrl-C."""
+
+
+class Commands(click.Group):
+    """A group whose subcommands are the attribute `command` of modules of the same name in `package`.
+
+    Ends with 0 (ok), 1 (a problem), 2 (wrong use) or 3 (cannot reach the backend).
+    """
+
+    def __init__(self, *, package: str, summaries: Mapping[str, str], **options: Any) -> None:
+        super().__init__(context_settings={"help_option_names": ["-h", "--help"]}, **options)
+        self._package = package
+        self._summaries = summaries
+        self.params.append(click.Option(["--version"], is_flag=True, is_eager=True, callback=_version, help="Show it."))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which help shows them."""
+        return list(self._summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the module of one subcommand."""
+        if cmd_name not in self._summaries:
+            return None
+        found = importlib.import_module(f"{self._package}.{cmd_name}").command
+        return found if isinstance(found, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand that `args` start with; raises UsageError that names the nearest one."""
+        near = difflib.get_close_matches(args[0], self._summaries, 1)
+        if args[0] in self._summaries or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        meant = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(self._summaries)}"
+        raise click.UsageError(f"there is no command {args[0]!r}: {meant}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run a command line, and end the process with its exit code."""
+        given = list(sys.argv[1:] if args is None else args)
+        options["standalone_mode"] = False
+        options["prog_name"] = self.name
+        sys.exit(self._ended(given, *rest, **options))
+
+    def _ended(self, args: list[str], *rest: Any, **options: Any) -> int:
+        try:
+            code = super().main(args, *rest, **options)
+        except VagusError as error:
+            return report(error)
+        except click.ClickException as error:
+            return report_usage(error, args)
+        except (click.Abort, KeyboardInterrupt):
+            return INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; nothing more may be written, at exit neither.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code if isinstance(code, int) else 0
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"vagus {importlib.metadata.version('vagus')}")
+        ctx.exit()

@@ -1,0 +1,56 @@
+"""How a long-running command tells what it does, on stderr: JSON lines for programs, short lines on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+import msgspec
+
+from vagus.message import instant_text
+
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, pid, what was given as `extra`, and the error if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        line: dict[str, Any] = {
+            "time": instant_text(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "pid": os.getpid(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+class ShortLines(logging.Formatter):
+    """Time and message, and the level where it is worth a look."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line, with the traceback if it has one."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        text = f"{clock}  {level}{record.getMessage()}"
+        if record.exc_info and record.exc_info[1]:
+            text += "\n" + "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+        return text
+
+
+def start_logging(level: str = "info") -> None:
+    """Send what is logged to stderr; handlers that were set up before stay as they are."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ShortLines() if sys.stderr.isatty() else JsonLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
