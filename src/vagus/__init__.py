@@ -1,1 +1,32 @@
-"""vagus carries events between the parts of an AI system, on the broker that is already there."""
+"""vagus: the event backbone for AI systems. Start with `App`; the docs tell the rest."""
+
+from vagus.app.app import App
+from vagus.app.facts import ErrorEvent, JoinTimeout
+from vagus.app.publisher import Receipt
+from vagus.app.router import Router
+from vagus.app.run import Run, RunPart
+from vagus.app.stats import AppStats
+from vagus.app.work.context import Context
+from vagus.errors import VagusError
+from vagus.message import Event, Wire
+from vagus.reliability.retry import Reject, Retry, RetryLater
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "AppStats",
+    "Context",
+    "ErrorEvent",
+    "Event",
+    "JoinTimeout",
+    "Receipt",
+    "Reject",
+    "Retry",
+    "RetryLater",
+    "Router",
+    "Run",
+    "RunPart",
+    "VagusError",
+    "Wire",
+]

@@ -1,0 +1,1 @@
+"""Your functions, run: handlers, runs, streams and joins, over any backend."""

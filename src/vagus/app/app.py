@@ -1,0 +1,417 @@
+"""The app: your functions, the events that they are for, and the one place from which all of it is started."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+from vagus.app.facts import ErrorEvent, JoinTimeout
+from vagus.app.handler import Handler, make_handler
+from vagus.app.identity import Identities
+from vagus.app.publisher import Publisher, Receipt, receipt
+from vagus.app.router import Declaration, Router
+from vagus.app.run import Run, RunRecord, record_change, until_text
+from vagus.app.signature import check_filled
+from vagus.app.stats import AppStats, WorkerStats
+from vagus.app.topics import Topics, seconds, wire_of
+from vagus.app.work.attempt import Runner, Tools, publish_options
+from vagus.app.work.committer import Committer
+from vagus.app.work.join import JoinRunner
+from vagus.app.work.worker import Worker
+from vagus.backend import Backend, Capabilities, Member, Unit
+from vagus.clock import Clock, SystemClock
+from vagus.delivery.subscription import group_name, member_name
+from vagus.errors import InvalidArgument, InvalidHandler, NotStarted, UnsupportedCapability, VagusError
+from vagus.message import Wire, check_group
+from vagus.registry import create_backend
+
+Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Any]]
+
+DEFAULT_URL = "sqlite:///vagus.db"
+
+_log = logging.getLogger("vagus.app")
+
+
+class App(Router):
+    """Functions that handle events, on one backend.
+
+    `url`: the backend; default the environment's `VAGUS_URL`, else `sqlite:///vagus.db`. `name`: the first word of
+    its groups; default the stem of the file that makes it. `namespace`: separates tenants and deployments on one
+    backend. `grace_s`: how long running handlers may finish at shutdown. `lifespan`: an async context manager that
+    is given the app and held open while it is.
+
+    An app can be opened (`async with app`: it publishes), can handle beside other code (`async with app.running()`),
+    or be all that a process does (`await app.work()`, `app.run()`, `vagus worker module:app`).
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+        grace_s: float | str = 10.0,
+        lifespan: Lifespan | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__()
+        self.url = url or os.environ.get("VAGUS_URL") or DEFAULT_URL
+        self.name = check_group(name if name is not None else _file_stem(), what="app name")
+        self.namespace = None if namespace is None else check_group(namespace, what="namespace")
+        self.grace_s = seconds(grace_s, "grace_s")
+        self.clock = clock or SystemClock()
+        self.topics = Topics(self.namespace)
+        self._lifespan = lifespan
+        self._handlers: dict[str, Handler] = {}
+        self._provided: dict[Any, Callable[[], Any]] = {}
+        self._open: _Open | None = None
+        self._stop = asyncio.Event()
+        for cls in (ErrorEvent, JoinTimeout):
+            self.topics.learn(cls)
+
+    # --- declaring ---------------------------------------------------------------------------------------------------
+
+    def topic(
+        self,
+        topic: str | type,
+        *,
+        priorities: bool | None = None,
+        keep: float | str | None = None,
+        max_events: int | None = None,
+        wire: Wire | Literal["structured", "binary", "json"] | None = None,
+    ) -> str:
+        """Take settings for a topic, by name or by its event class; return its name.
+
+        `priorities`: ten lanes, chosen with `publish(priority=…)`. `keep`: how long settled events are kept, and
+        events that nobody listens to at all. `max_events`: how many unsettled events it holds before publishers get
+        `TopicFull`. `wire`: "structured", "binary", "json" or a `Wire`. On an app that is open, `await refresh()`
+        makes it so at once.
+        """
+        changes: dict[str, Any] = {"priorities": priorities, "max_events": max_events}
+        changes["keep_s"] = None if keep is None else seconds(keep, "keep")
+        changes["wire"] = None if wire is None else wire_of(wire)
+        if max_events is not None and max_events < 1:
+            raise InvalidArgument(f"max_events: expected a whole number of 1 or more, got {max_events!r}")
+        return self.topics.configure(topic, **{name: value for name, value in changes.items() if value is not None})
+
+    def provide(self, annotation: Any, factory: Any) -> None:
+        """Fill handler parameters that are annotated with `annotation`.
+
+        `factory`: a value, a function (async or not) that returns it, or one that returns an async context manager,
+        which is held open while the app is.
+        """
+        self._provided[annotation] = factory if callable(factory) else (lambda: factory)
+
+    def include(self, router: Router) -> None:
+        """Take over the handlers of a router."""
+        for declaration in router.declared:
+            self._add(declaration)
+
+    def _add(self, declaration: Declaration) -> None:
+        handler = make_handler(
+            declaration.function,
+            declaration.sources,
+            lambda cls: self.topics.learn(cls).topic,
+            declaration.options,
+            declaration.join_s,
+        )
+        for cls in handler.signature.returns:
+            self.topics.learn(cls)
+        group = group_name(self.name, handler.name, handler.group)
+        known = self._handlers.get(group)
+        if known is not None:
+            raise InvalidHandler(
+                f"two handlers have the group name {group!r}: {known.name} and {handler.name}",
+                hint='give one of them a name of its own: @app.on(..., group="another")',
+            )
+        self._handlers[group] = handler
+        super()._add(declaration)
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers by the names of their groups, without the namespace."""
+        return dict(self._handlers)
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> App:
+        """Open the backend and declare all topics and groups; see the errors of each."""
+        if self._open is not None:
+            raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
+        opened = _Open(self, create_backend(self.url, self.clock))
+        try:
+            await opened.open(self._provided, self._lifespan)
+        except BaseException:
+            await opened.close()
+            raise
+        self._open = opened
+        self._stop.clear()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Let everything that was submitted land, and close."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            await opened.close()
+
+    async def refresh(self) -> None:
+        """Declare what was added to the app since it was opened; new handlers begin to work if the others do."""
+        await self._opened().refresh()
+
+    @asynccontextmanager
+    async def running(self, only: Sequence[str] | None = None) -> AsyncIterator[App]:
+        """Open the app and handle events beside the code in the block; `only`: handlers of these names or groups."""
+        async with self:
+            await self._opened().start(only)
+            try:
+                yield self
+            finally:
+                await self._opened().stop()
+
+    async def work(self, only: Sequence[str] | None = None) -> None:
+        """Handle events until SIGTERM, SIGINT or `stop`; then finish what runs, within the grace time."""
+        loop = asyncio.get_running_loop()
+        async with self.running(only):
+            _log.info("app %s works on %d groups", self.name, len(self._handlers))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with suppress(NotImplementedError, ValueError, RuntimeError):  # not in the main thread, or on Windows
+                    loop.add_signal_handler(number, self._stop.set)
+            await self._stop.wait()
+
+    def run(self) -> None:
+        """Handle events until told to stop: `asyncio.run(app.work())`."""
+        asyncio.run(self.work())
+
+    def stop(self) -> None:
+        """End `work`; safe to call from a handler."""
+        self._stop.set()
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise NotStarted(f"app {self.name!r} is not open", hint="async with app: ...")
+        return self._open
+
+    @property
+    def backend(self) -> Backend:
+        """The open backend, for what is not part of an app: dead letters, browsing, steering."""
+        return self._opened().backend
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the open backend can promise."""
+        return self._opened().capabilities
+
+    # --- publishing --------------------------------------------------------------------------------------------------
+
+    @overload
+    async def publish(self, events: list[Any], **options: Any) -> list[Receipt]: ...
+    @overload
+    async def publish(self, events: Any, **options: Any) -> Receipt: ...
+    async def publish(self, events: Any, **options: Any) -> Receipt | list[Receipt]:
+        """Publish an event, or a list of events together; return when they are stored.
+
+        The options are those of `PublishOptions`. Raises `NoGroup` when nobody ever declared to listen, `TopicFull`,
+        `DiskFull`, `PublishUnconfirmed` when the outcome is unknown (publish again with the same `id`), and
+        `InvalidArgument` for what cannot be published. Of a list, all are stored or none.
+        """
+        opened = self._opened()
+        many = isinstance(events, list)
+        made = publish_options(options)
+        pairs = [opened.publisher.first(event, made) for event in (events if many else (events,))]
+        if not pairs:
+            return []
+        outcome = await opened.committer.commit(Unit([put for put, _ in pairs]))
+        told = sorted(outcome.puts, key=lambda put: put.status == "untried") if not outcome.done else outcome.puts
+        names = [made.topic or event.type for _, event in pairs]
+        receipts = [receipt(pair[1], put, name) for pair, put, name in zip(pairs, told, names, strict=True)]
+        return receipts if many else receipts[0]
+
+    async def start(
+        self,
+        event: Any,
+        *,
+        until: type | Sequence[type] | None = None,
+        deadline_s: float | str | None = None,
+        **options: Any,
+    ) -> Run:
+        """Publish the first event of a run and return the run.
+
+        It ends with the first event of a class in `until`, or of a class that is `final=True`; with a dead letter of
+        one of its events; or `deadline_s` seconds from now. The other options are those of `publish`.
+        """
+        opened = self._opened()
+        store = opened.need_store("a run")
+        made = publish_options(options)
+        wanted = until_text(until, self.topics)
+        put, first = opened.publisher.first(event, made, until=wanted)
+        now = self.clock.now()
+        deadline_at = None if deadline_s is None else now + seconds(deadline_s, "deadline_s")
+        change = record_change(first.id, RunRecord(wanted, now, deadline_at))
+        outcome = await opened.committer.commit(Unit([put], (), [change]))
+        receipt(first, outcome.puts[0], made.topic or first.type)
+        return Run(first.id, store, self.topics, self.clock)
+
+    def run_of(self, run_id: str) -> Run:
+        """Return a run by its id, to read its status, result or stream from any process."""
+        return Run(run_id, self._opened().need_store("a run"), self.topics, self.clock)
+
+    async def stats(self) -> AppStats:
+        """Return the books of all groups of the app, and what the members in this process do."""
+        return await self._opened().stats()
+
+
+class _Open:
+    """What an app holds while it is open."""
+
+    def __init__(self, app: App, backend: Backend) -> None:
+        self.app = app
+        self.backend = backend
+        self.committer = Committer(backend)
+        self.identities = Identities(app.clock)
+        self.publisher = Publisher(app.topics, self.identities, f"vagus/{app.name}")
+        self.workers: dict[str, Worker] = {}
+        self.capabilities: Capabilities
+        self._only: Sequence[str] | None = None
+        self._working = False
+        self._stack = AsyncExitStack()
+        self._values: dict[Any, Any] = {}
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+
+    async def open(self, provided: dict[Any, Callable[[], Any]], lifespan: Lifespan | None) -> None:
+        """Open the backend, check that it can do what is asked, declare, and make what handlers need."""
+        for handler in self.app.handlers.values():
+            check_filled(handler.signature, provided, handler.name)
+        self.capabilities = await self.backend.open()
+        self._check_capabilities()
+        await self._declare()
+        if lifespan is not None:
+            await self._stack.enter_async_context(lifespan(self.app))
+        for annotation, factory in provided.items():
+            self._values[annotation] = await self._made(factory)
+
+    async def _made(self, factory: Callable[[], Any]) -> Any:
+        made = factory()
+        if inspect.isawaitable(made):
+            made = await made
+        if isinstance(made, AbstractAsyncContextManager):
+            return await self._stack.enter_async_context(made)
+        return made
+
+    def _check_capabilities(self) -> None:
+        for name, handler in self.app.handlers.items():
+            if handler.join_s is not None:
+                self.need_store(f"the join {name}")
+        if self.app.topics.prioritised and not self.capabilities.lanes:
+            raise UnsupportedCapability(
+                f"{self.capabilities.system} has no priority lanes", hint="leave out priorities="
+            )
+
+    def need_store(self, what: str) -> Any:
+        """Return the backend's store. Raises `UnsupportedCapability` when it has none."""
+        store = self.backend.store
+        if store is None:
+            raise UnsupportedCapability(f"{what} needs a store, and {self.capabilities.system} has none")
+        return store
+
+    async def _declare(self) -> None:
+        groups = []
+        for name, handler in self.app.handlers.items():
+            patterns = tuple(self.app.topics.qualified(pattern) for pattern in handler.patterns)
+            groups.append(handler.spec(self.app.topics.qualified(name), patterns))
+        await self.backend.declare(self.app.topics.specs(), groups)
+
+    async def refresh(self) -> None:
+        """Declare again, and start what is new."""
+        for handler in self.app.handlers.values():
+            check_filled(handler.signature, self._values, handler.name)
+        self._check_capabilities()
+        await self._declare()
+        if self._working:
+            await self.start(self._only)
+
+    async def start(self, only: Sequence[str] | None) -> None:
+        """Let a member of each handler's group work."""
+        self._working, self._only = True, only
+        wanted = {n: h for n, h in self.app.handlers.items() if only is None or {n, h.name} & set(only)}
+        unknown = set(only or ()) - {*wanted, *(handler.name for handler in wanted.values())}
+        if unknown:
+            known = ", ".join(sorted(handler.name for handler in self.app.handlers.values()))
+            raise InvalidArgument(
+                f"no handler {sorted(unknown)[0]!r} in app {self.app.name!r}: expected one of {known}"
+            )
+        for name, handler in wanted.items():
+            if name not in self.workers:
+                self.workers[name] = self._worker(name, handler)
+                self.workers[name].start()
+
+    def _worker(self, name: str, handler: Handler) -> Worker:
+        topics = self.app.topics
+        group = topics.qualified(name)
+        if handler.member is not None:
+            member = Member(handler.member, named=True)
+        else:
+            member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
+        store = self.backend.store
+        tools = Tools(topics, self.identities, self.publisher, self.committer, self.app.clock, store)
+        kind = Runner if handler.join_s is None else JoinRunner
+        runner = kind(handler, group, member.name, tools, self._values, lambda: self._executor(name, handler))
+        return Worker(runner, self.backend, group, member, lanes=topics.prioritised)
+
+    def _executor(self, name: str, handler: Handler) -> Executor:
+        executor = self._executors.get(name)
+        if executor is None:
+            executor = self._executors[name] = ThreadPoolExecutor(handler.concurrency, thread_name_prefix=name)
+        return executor
+
+    async def stop(self) -> None:
+        """End the members, all at once; say what they did."""
+        self._working = False
+        workers, self.workers = self.workers, {}
+        await asyncio.gather(*(worker.stop(self.app.grace_s) for worker in workers.values()))
+        for name, worker in workers.items():
+            _log.info("%s stopped: %s", name, worker.counts)
+
+    async def stats(self) -> AppStats:
+        """Return the books of the app's groups and what the members here do."""
+        figures = [f for name in self.app.handlers for f in await self.backend.stats(self.app.topics.qualified(name))]
+        workers = [
+            WorkerStats(
+                group=name,
+                member=worker.member.name,
+                state=worker.state,
+                held=worker.held,
+                handled=worker.counts.handled,
+                failed=worker.counts.failed,
+                handed_back=worker.counts.handed_back,
+                lost=worker.counts.lost,
+                reconnects=worker.counts.reconnects,
+            )
+            for name, worker in self.workers.items()
+        ]
+        return AppStats(tuple(figures), tuple(workers))
+
+    async def close(self) -> None:
+        """Let commits land, close what handlers needed, then the backend."""
+        await self.committer.settled()
+        try:
+            await self._stack.aclose()
+        finally:
+            for executor in self._executors.values():
+                executor.shutdown(wait=False, cancel_futures=True)
+            with suppress(VagusError):
+                await self.backend.close()
+
+
+def _file_stem() -> str:
+    frame = sys._getframe(2)
+    return Path(frame.f_globals.get("__file__") or "app.py").stem

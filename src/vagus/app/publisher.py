@@ -1,0 +1,173 @@
+"""How an object of the user's becomes a put: its topic, identity, cause, lane and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vagus.app.identity import Identities
+from vagus.app.topics import Topics, seconds
+from vagus.backend import Delivery, Position, Put, PutOutcome, Topic
+from vagus.delivery.hop import HopLimit, next_hops
+from vagus.delivery.lane import lane_of
+from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
+from vagus.message import CloudEvent, check_topic, encode, instant_text
+from vagus.reliability.dedupe import output_id, published
+
+
+class PublishOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one event is published; the keyword arguments of `App.publish`.
+
+    `topic`: where to; default the topic of its class, needed for a dict. `key`: what it is ordered by; default the
+    class's key. `delay_s`: not before that many seconds (or "5m"). `expires_s`: not handled later than that.
+    `priority`: 0 to 9, for a topic with priorities. `id`, `source`: its identity, for publishing it again safely.
+    `extensions`: CloudEvents attributes of your own.
+    """
+
+    topic: str | None = None
+    key: str | None = None
+    delay_s: float | str = 0.0
+    expires_s: float | str | None = None
+    priority: int | None = None
+    id: str | None = None
+    source: str | None = None
+    extensions: Mapping[str, str | int | bool] | None = None
+
+
+DEFAULTS = PublishOptions()
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a published event: it is stored. `duplicate`: it was before, and nothing changed."""
+
+    id: str
+    topic: str
+    position: Position | None
+    duplicate: bool = False
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The handling that an output comes from."""
+
+    event: CloudEvent
+    delivery: Delivery
+    group: str
+    member: str | None
+
+
+class HopsExceeded(Exception):
+    """An output would be too far from the first event of its chain; its cause becomes a dead letter."""
+
+
+class Publisher:
+    """Makes puts for one app."""
+
+    def __init__(self, topics: Topics, identities: Identities, source: str) -> None:
+        self._topics = topics
+        self._identities = identities
+        self._source = source
+
+    def first(self, obj: Any, options: PublishOptions, *, until: str | None = None) -> tuple[Put, CloudEvent]:
+        """Return the put of an event that nothing caused; `until` marks the first event of a started run."""
+        self._check_id(options.id)
+        id = options.id or self._identities.new_id()
+        event = self._event(obj, options, id, correlationid=id, traceparent=self._identities.trace(None))
+        if until is not None:
+            event = msgspec.structs.replace(event, vagusrun=until)
+        return self._put(event, options, heard=True), event
+
+    def output(self, obj: Any, options: PublishOptions, cause: Cause, index: int) -> tuple[Put, CloudEvent]:
+        """Return the put of a handling's output number `index`, its id derived from the cause."""
+        hops = next_hops(cause.event.vagushops)
+        if isinstance(hops, HopLimit):
+            raise HopsExceeded(hops.sentence)
+        event = self._event(
+            obj,
+            options,
+            output_id(cause.event.id, cause.delivery.generation, cause.group, cause.member, index),
+            correlationid=cause.event.correlationid or cause.event.id,
+            causationid=cause.event.id,
+            traceparent=self._identities.trace(cause.event.traceparent),
+            vagushops=hops,
+            vagusrun=cause.event.vagusrun,
+        )
+        return self._put(event, options, heard=False), event
+
+    def tell(self, fact: Any, about: CloudEvent | None) -> Put:
+        """Return the put of an event of vagus' own, which nobody needs to listen to; `about` is what it tells of."""
+        attributes: dict[str, Any] = {}
+        if about is not None:
+            attributes = {"correlationid": about.correlationid or about.id, "causationid": about.id}
+        trace = self._identities.trace(about.traceparent if about else None)
+        event = self._event(fact, DEFAULTS, self._identities.new_id(), traceparent=trace, **attributes)
+        return self._put(event, DEFAULTS, heard=False)
+
+    def _event(self, obj: Any, options: PublishOptions, id: str, **attributes: Any) -> CloudEvent:
+        if type(obj) is dict:
+            if options.topic is None:
+                raise InvalidArgument("a dict says nowhere what it is", hint='publish({...}, topic="rag.user_query")')
+            kind, key = check_topic(options.topic), options.key
+        else:
+            etype = self._topics.learn(type(obj))
+            kind, key = etype.topic, options.key or etype.key_of(obj)
+        if options.expires_s is not None:
+            late = self._identities.now() + seconds(options.expires_s, "expires_s")
+            attributes["expirytime"] = instant_text(late)
+        return CloudEvent(
+            id=id,
+            source=options.source or self._source,
+            type=kind,
+            time=self._identities.time(),
+            partitionkey=key,
+            vaguspriority=options.priority,
+            data=obj,
+            **attributes,
+        )
+
+    def _put(self, event: CloudEvent, options: PublishOptions, *, heard: bool) -> Put:
+        topic = options.topic or event.type
+        settings = self._topics.settings(topic)
+        envelope = encode(self._topics.type_of(event.type), event, settings.wire, options.extensions)
+        return Put(
+            Topic(self._topics.qualified(check_topic(topic) if options.topic else topic)),
+            envelope,
+            key=event.partitionkey,
+            lane=0 if options.priority is None else lane_of(options.priority, 10 if settings.priorities else 1),
+            after_s=seconds(options.delay_s, "delay_s") if options.delay_s else 0.0,
+            dedupe=published(event.source, event.id),
+            heard=heard,
+        )
+
+    @staticmethod
+    def _check_id(id: object) -> None:
+        if id is not None and (not isinstance(id, str) or not id):
+            raise InvalidArgument(f"id: expected text that is not empty, got {id!r}")
+
+
+def receipt(event: CloudEvent, outcome: PutOutcome, topic: str) -> Receipt:
+    """Return what to tell the publisher; raises the named error for a put that was not stored."""
+    if outcome.status in ("stored", "duplicate", "unheard"):
+        return Receipt(event.id, topic, outcome.position, outcome.status == "duplicate")
+    raise refusal(outcome, topic)
+
+
+def refusal(outcome: PutOutcome, topic: str) -> VagusError:
+    """Return the error for a put that was refused, or whose outcome is unknown."""
+    if outcome.status == "unknown":
+        return PublishUnconfirmed(
+            f"an event for topic {topic!r} may or may not have been stored", hint="publish it again with the same id"
+        )
+    if outcome.why == "no group":
+        return NoGroup(
+            f"nobody was ever declared to listen to topic {topic!r}, and it keeps nothing",
+            hint=f'declare a handler for it, or keep its events: app.topic("{topic}", keep="7d")',
+        )
+    if outcome.why == "full":
+        return TopicFull(
+            f"topic {topic!r} is full", hint="wait for its handlers, add workers, or raise max_events of the topic"
+        )
+    if outcome.why == "disk":
+        return DiskFull("the disk is full: the event was not stored", hint="free some space; nothing else is needed")
+    return BackendError(f"an event for topic {topic!r} was not stored: {outcome.why or outcome.status}")

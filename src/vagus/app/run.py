@@ -1,0 +1,177 @@
+"""A run: everything that happens because of one first event; its status, its result and its stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from vagus.app.stream import KEEP_S, stream_name
+from vagus.app.topics import Topics
+from vagus.clock import Clock
+from vagus.errors import InvalidArgument, RunFailed, RunNotFound, RunTimeout
+from vagus.message import DEFAULT_WIRE, CloudEvent, Envelope, decode
+from vagus.store import Append, Change, Part, Store
+
+Status: TypeAlias = Literal["running", "done", "failed"]
+
+_SYSTEM = "$run"
+_PAGE = 500
+_LOOK_AGAIN_S = 3_600.0
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What is kept of a run besides its stream: what ends it, and the instant after which it has failed."""
+
+    until: str
+    started_at: float
+    deadline_at: float | None = None
+
+
+class RunEnd(msgspec.Struct, frozen=True):
+    """How a run ended: with an event, or with a reason why there is none."""
+
+    status: Status
+    type: str = ""
+    body: bytes = b""
+    content_type: str = ""
+    headers: dict[str, str] | None = None
+    reason: str = ""
+
+
+class RunPart(msgspec.Struct, frozen=True):
+    """A partial result. `position` is where to re-join after it; `producer` is the group whose handler emitted it.
+
+    `restarted`: the handler is being tried again and starts anew: drop what this `origin` had emitted before.
+    """
+
+    position: int
+    producer: str
+    origin: str
+    data: Any
+    restarted: bool = False
+
+    @property
+    def text(self) -> str:
+        """The part as text."""
+        return self.data if isinstance(self.data, str) else msgspec.json.encode(self.data).decode()
+
+
+def record_change(run_id: str, record: RunRecord) -> Change:
+    """Return the change that makes a run known; one that is known already stays as it is."""
+    body = msgspec.msgpack.encode(record)
+    return Change(stream_name(run_id), body, expect=0, ttl_s=KEEP_S, required=False)
+
+
+def end_changes(run_id: str, end: RunEnd) -> list[Append]:
+    """Return the appends that end a run; the first end stands, later ones change nothing."""
+    parts = (msgspec.msgpack.encode(end),)
+    name = stream_name(run_id)
+    return [Append(name, _SYSTEM, 1, 1, parts, KEEP_S), Append(f"{name}/end", _SYSTEM, 1, 1, parts, KEEP_S)]
+
+
+def done_with(event: CloudEvent, envelope: Envelope) -> RunEnd:
+    """Return the end of a run whose result is `event`."""
+    return RunEnd("done", event.type, envelope.body, envelope.content_type, envelope.headers)
+
+
+class Run:
+    """A started run, from any process: made by `App.start` or `App.run_of`."""
+
+    def __init__(self, id: str, store: Store, topics: Topics, clock: Clock) -> None:
+        self.id = id
+        self._store = store
+        self._topics = topics
+        self._clock = clock
+
+    async def status(self) -> Status:
+        """Return "running", "done" or "failed". Raises `RunNotFound` for a run that was never started here."""
+        end = await self._end(0.0)
+        if end is None:
+            await self._record()
+            return "running"
+        return end.status
+
+    async def result(self, timeout: float | None = None) -> Any:
+        """Wait for the event that ends the run and return it, typed.
+
+        Raises `RunFailed` when it ended without one, `RunTimeout` after `timeout` seconds (the run goes on), and
+        `RunNotFound`.
+        """
+        until = None if timeout is None else self._clock.monotonic() + timeout
+        while True:
+            left_s = _LOOK_AGAIN_S if until is None else until - self._clock.monotonic()
+            end = await self._end(await self._patience(left_s))
+            if end is not None:
+                return self._event(end)
+            if until is not None and self._clock.monotonic() >= until:
+                raise RunTimeout(f"run {self.id} has no result after {timeout:g} s; it goes on", hint="wait again")
+
+    async def stream(self, after: int = 0) -> AsyncIterator[RunPart]:
+        """Yield every part after position `after`, once and in order, until the run has ended.
+
+        To re-join after a cut, in any process, give the position of the last part that you had. The iteration ends
+        with the run, however that ended: `status` or `result` tell.
+        """
+        epochs: dict[str, int] = {}
+        while True:
+            parts = await self._store.follow(stream_name(self.id), after, _PAGE, await self._patience(_LOOK_AGAIN_S))
+            for part in parts:
+                after = part.position
+                if part.producer == _SYSTEM:
+                    return
+                yield self._part(part, epochs)
+
+    @staticmethod
+    def _part(part: Part, epochs: dict[str, int]) -> RunPart:
+        # Who re-joins may have seen an older epoch: a first part of a later attempt always says "anew".
+        anew = part.number == 1 and part.epoch > 1
+        known = epochs.get(part.producer)
+        restarted = anew if known is None else part.epoch > known
+        epochs[part.producer] = part.epoch
+        group, _, _ = part.producer.rpartition("/")
+        return RunPart(part.position, group, part.producer, msgspec.msgpack.decode(part.body), restarted)
+
+    async def _record(self) -> RunRecord:
+        value = (await self._store.get([stream_name(self.id)]))[0]
+        if value is None:
+            raise RunNotFound(f"no run {self.id!r} is known", hint="it was never started here, or is over for a day")
+        return msgspec.msgpack.decode(value.body, type=RunRecord)
+
+    async def _patience(self, wait_s: float) -> float:
+        """Return how long to wait at most: not beyond the deadline, which ends the run for good when it is past."""
+        record = await self._record()
+        if record.deadline_at is None:
+            return max(0.0, wait_s)
+        left_s = record.deadline_at - self._clock.now()
+        if left_s <= 0:
+            for append in end_changes(self.id, RunEnd("failed", reason="its deadline is past")):
+                await self._store.append(append)
+        return max(0.0, min(wait_s, left_s))
+
+    async def _end(self, wait_s: float) -> RunEnd | None:
+        parts: Sequence[Part] = await self._store.follow(f"{stream_name(self.id)}/end", 0, 1, wait_s)
+        return msgspec.msgpack.decode(parts[0].body, type=RunEnd) if parts else None
+
+    def _event(self, end: RunEnd) -> Any:
+        if end.status == "failed":
+            raise RunFailed(f"run {self.id} failed: {end.reason}", hint="see: vagus dead ls")
+        envelope = Envelope(end.body, end.content_type, end.headers)
+        return decode(self._topics.type_of(end.type), envelope, DEFAULT_WIRE, end.type).data
+
+
+def until_text(until: type | Sequence[type] | None, topics: Topics) -> str:
+    """Return what ends a run as it travels with its events: types, separated by commas."""
+    classes = () if until is None else (until,) if isinstance(until, type) else tuple(until)
+    if not all(isinstance(cls, type) for cls in classes):
+        raise InvalidArgument(f"until= expects an event class or several, got {until!r}")
+    return ",".join(topics.learn(cls).topic for cls in classes)
+
+
+def ends_run(event: CloudEvent, topics: Topics) -> bool:
+    """Return whether `event`, an output within a started run, is the run's result."""
+    if event.vagusrun is None:
+        return False
+    etype = topics.type_of(event.type)
+    return event.type in event.vagusrun.split(",") or (etype is not None and etype.final)

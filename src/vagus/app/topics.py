@@ -1,0 +1,114 @@
+"""Which topics an app knows: the settings of each, and which class travels on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from vagus.backend import TopicSpec
+from vagus.delivery.lane import LANES
+from vagus.errors import InvalidArgument, InvalidHandler
+from vagus.message import DEFAULT_WIRE, EventType, Wire, check_topic, event_type, qualify
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def seconds(value: float | str, what: str) -> float:
+    """Return a duration in seconds: a number, or text such as "500ms", "30s", "5m", "2h", "7d"."""
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value)
+        if found:
+            return float(found[1]) * _SECONDS[found[2]]
+    elif not isinstance(value, bool) and value >= 0:
+        return float(value)
+    raise InvalidArgument(f'{what}: expected seconds, or text such as "30s", "5m", "7d", got {value!r}')
+
+
+class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire."""
+
+    priorities: bool = False
+    keep_s: float | None = None
+    max_events: int | None = None
+    wire: Wire = DEFAULT_WIRE
+
+    def spec(self, name: str) -> TopicSpec:
+        """Return the declaration of the topic on a backend."""
+        return TopicSpec(
+            name=name,
+            lanes=LANES if self.priorities else 1,
+            keep_s=self.keep_s,
+            archive=self.keep_s is not None,
+            max_events=self.max_events,
+        )
+
+
+class Topics:
+    """The topics of one app, by the name that the user gives them; backends see them with the namespace before."""
+
+    def __init__(self, namespace: str | None) -> None:
+        self._namespace = namespace
+        self._settings: dict[str, TopicSettings] = {}
+        self._types: dict[str, EventType] = {}
+        self._qualified: dict[str, str] = {}
+
+    def configure(self, topic: str | type, **changes: Any) -> str:
+        """Take settings for a topic; return its name."""
+        name = self.learn(topic).topic if isinstance(topic, type) else check_topic(topic)
+        self._settings[name] = msgspec.structs.replace(self.settings(name), **changes)
+        return name
+
+    def settings(self, topic: str) -> TopicSettings:
+        """Return the settings of a topic, the defaults where none were given."""
+        return self._settings.get(topic) or _DEFAULT
+
+    def learn(self, cls: type) -> EventType:
+        """Return the compiled form of an event class, which from now on belongs to its topic.
+
+        Raises `InvalidHandler` when another class of the app has the same topic.
+        """
+        found = event_type(cls)
+        known = self._types.setdefault(found.topic, found)
+        if known.cls is not cls:
+            raise InvalidHandler(
+                f"topic {found.topic!r} carries {known.cls.__qualname__}, it cannot carry {cls.__qualname__} too",
+                hint=f"give one of the classes another topic: class {cls.__name__}(Event, topic=...)",
+            )
+        return found
+
+    def type_of(self, topic: str) -> EventType | None:
+        """Return the class that travels on a topic, None when the app knows none."""
+        return self._types.get(topic)
+
+    def qualified(self, topic: str) -> str:
+        """Return the name by which backends know a topic, a pattern or a group."""
+        name = self._qualified.get(topic)
+        if name is None:
+            name = self._qualified[topic] = qualify(self._namespace, topic) if self._namespace else topic
+        return name
+
+    def bare(self, name: str) -> str:
+        """Return the user's name of what a backend calls `name`."""
+        prefix = f"{self._namespace}."
+        return name[len(prefix) :] if self._namespace and name.startswith(prefix) else name
+
+    def specs(self) -> list[TopicSpec]:
+        """Return the declarations of all topics that the app knows."""
+        names = sorted({*self._settings, *self._types})
+        return [self.settings(name).spec(self.qualified(name)) for name in names]
+
+    @property
+    def prioritised(self) -> bool:
+        """Whether any topic has priority lanes."""
+        return any(settings.priorities for settings in self._settings.values())
+
+
+_DEFAULT = TopicSettings()
+
+
+def wire_of(wire: Wire | Literal["structured", "binary", "json"]) -> Wire:
+    """Return the wire settings that a word stands for."""
+    return wire if isinstance(wire, Wire) else Wire(mode=wire)

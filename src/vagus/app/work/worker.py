@@ -1,0 +1,415 @@
+"""A member at work: takes deliveries, runs their attempts within limits, keeps their leases, settles in batches.
+
+No task is made per event. A bounded pool of tasks works through a queue; one timer extends the leases of all that is
+held, one ends what runs over its time. How many are held follows the handler's own pace: at most what it handles in
+a tenth of a second, so that a slow handler leaves the rest to others and a fast one never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from vagus.app.work.attempt import Attempt, Result, Runner
+from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Unit
+from vagus.clock import Timer
+from vagus.delivery.credit import Pace
+from vagus.delivery.lane import next_order
+from vagus.errors import BackendError, VagusError
+from vagus.reliability.decide import LOSS_LIMITS
+from vagus.reliability.verdict import Refused, Stopped
+
+State: TypeAlias = Literal["waiting", "working", "stalled"]
+
+EXTEND_EVERY = 3
+"""Leases are extended this many times within their length."""
+
+_log = logging.getLogger("vagus.worker")
+_AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class Counts(msgspec.Struct):
+    """What one member did since it started."""
+
+    handled: int = 0
+    failed: int = 0
+    handed_back: int = 0
+    lost: int = 0
+    reconnects: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one settled attempt."""
+        if result == "handled":
+            self.handled += 1
+        elif result == "failed":
+            self.failed += 1
+        else:
+            self.handed_back += 1
+
+
+class Worker:
+    """One member of one handler's group."""
+
+    def __init__(self, runner: Runner, backend: Backend, group: str, member: Member, *, lanes: bool) -> None:
+        self.runner = runner
+        self.member = member
+        self.counts = Counts()
+        self._backend = backend
+        self._group = group
+        self._handler = runner.handler
+        self._lanes = lanes
+        self._turn = 0
+        self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
+        self._queue: deque[Attempt] = deque()
+        self._held: dict[int, Attempt] = {}
+        self._running: dict[int, Attempt] = {}
+        self._alone = False
+        self._pool: set[asyncio.Task[None]] = set()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._room = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._feed: Feed | None = None
+        self._taking: asyncio.Task[None] | None = None
+        self._timers: dict[str, Timer] = {}
+        self._stopping = False
+        self._connected = False
+
+    # --- what can be seen --------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Return "stalled" without a connection or with an attempt over its time, else "working" or "waiting"."""
+        limit_s = self._handler.timeout_s
+        now = self._now()
+        late = limit_s is not None and any(a.started_at + limit_s < now for a in self._running.values())
+        if late or not self._connected:
+            return "stalled"
+        return "working" if self._held else "waiting"
+
+    @property
+    def held(self) -> int:
+        """How many deliveries this member holds."""
+        return len(self._held)
+
+    def _now(self) -> float:
+        return self.runner.tools.clock.monotonic()
+
+    # --- taking ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Join the group and begin to take."""
+        self._attach()
+        self._plan_extension()
+        self._taking = asyncio.get_running_loop().create_task(self._take_forever(), name=f"take {self._group}")
+
+    def _attach(self) -> None:
+        self._feed = self._backend.attach(Inbox(self._group), self.member, self._pace.most)
+        self._connected = True
+
+    async def _take_forever(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                await self._take_once()
+                failures = 0
+            except BackendError as error:
+                self._connected = False
+                delay_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
+                failures += 1
+                _log.warning("%s lost its backend, trying again in %g s: %s", self._group, delay_s, error)
+                await self._sleep(delay_s)
+                self._reattach()
+
+    def _reattach(self) -> None:
+        try:
+            self._attach()
+            self.counts.reconnects += 1
+        except VagusError as error:
+            _log.warning("%s cannot join its group yet: %s", self._group, error)
+
+    async def _take_once(self) -> None:
+        room = self._pace.room(len(self._held))
+        if room <= 0 or self._alone:
+            self._room.clear()
+            await self._room.wait()
+            return
+        assert self._feed is not None, "taking begins after joining"
+        lanes: Sequence[Lane] = ()
+        if self._lanes:
+            lanes = next_order(10, self._turn)
+            self._turn += 1
+        deliveries = await self._feed.take(room, lanes)
+        if self._stopping:
+            return self._return(deliveries)
+        for delivery in deliveries:
+            self._receive(delivery)
+        self._wake()
+
+    def _return(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._receive(delivery)
+        self._hand_back_queue()
+
+    def _receive(self, delivery: Delivery) -> None:
+        attempt = self.runner.attempt(delivery)
+        self._held[id(attempt)] = attempt
+        self._empty.clear()
+        if delivery.losses >= LOSS_LIMITS.alone:
+            self._alone = True  # it may kill this process: it runs while nothing else is held
+        self._queue.append(attempt)
+
+    # --- working -----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Let one idle task of the pool begin; it calls the next one when it has to wait itself."""
+        if not self._queue:
+            return
+        while self._idle:
+            future = self._idle.popleft()
+            if not future.done():
+                future.set_result(None)
+                asyncio.get_running_loop().call_soon(self._widen)
+                return
+        if len(self._pool) < self._handler.concurrency:
+            task = asyncio.get_running_loop().create_task(self._work(), name=f"work {self._group}")
+            self._pool.add(task)
+            task.add_done_callback(self._pool.discard)
+            asyncio.get_running_loop().call_soon(self._widen)
+
+    def _widen(self) -> None:
+        """Wake another one while work is left over: whoever was woken before had to wait in its handler."""
+        asyncio.get_running_loop().call_soon(self._wake)
+
+    async def _work(self) -> None:
+        while True:
+            while self._queue and not self._must_wait():
+                if self._handler.signature.batch:
+                    await self._one_batch()
+                else:
+                    await self._one()
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(future)
+            await future
+
+    def _must_wait(self) -> bool:
+        """An event that may kill its worker waits until it is the only one here; so do those behind it."""
+        if not self._alone:
+            return False
+        if self._running:
+            return True
+        suspects = [a for a in self._queue if a.delivery.losses >= LOSS_LIMITS.alone]
+        others = [a for a in self._queue if a.delivery.losses < LOSS_LIMITS.alone]
+        if others:
+            self._queue = deque(others + suspects)
+            return False
+        for attempt in suspects[1:]:
+            self._hand_back(attempt)
+        self._queue = deque(suspects[:1])
+        return len(self._held) > 1
+
+    async def _one(self) -> None:
+        attempt = self._queue.popleft()
+        self._begin([attempt])
+        try:
+            unit = await self.runner.run(attempt)
+        except Exception:
+            unit = self._fault(attempt)
+        finally:
+            self._end([attempt])
+        self._submit(attempt, unit)
+
+    def _fault(self, attempt: Attempt) -> Unit:
+        """Give an event back that our own code could not deal with: kept, tried again, and never in a hot loop."""
+        _log.exception("%s met a fault in vagus itself; the event is kept", self._group)
+        attempt.result = "handed_back"
+        return Unit((), (Settle(attempt.delivery.token, Release(_AGAIN_S[-1])),))
+
+    async def _one_batch(self) -> None:
+        suspect = self._queue[0].delivery.losses >= LOSS_LIMITS.alone
+        count = 1 if suspect else min(self._handler.batch, len(self._queue))
+        attempts = [self._queue.popleft() for _ in range(count)]
+        self._begin(attempts)
+        units: Sequence[Unit]
+        try:
+            units = await self.runner.run_batch(attempts)
+        except Exception:
+            units = [self._fault(attempt) for attempt in attempts]
+        finally:
+            self._end(attempts)
+        for attempt, unit in zip(attempts, units, strict=True):
+            self._submit(attempt, unit)
+
+    def _begin(self, attempts: list[Attempt]) -> None:
+        task, now = asyncio.current_task(), self._now()
+        for attempt in attempts:
+            attempt.task, attempt.started_at = task, now
+            self._running[id(attempt)] = attempt
+        if self._handler.timeout_s is not None and "timeout" not in self._timers:
+            self._plan("timeout", self._handler.timeout_s, self._stop_late)
+
+    def _end(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            attempt.task = None
+            self._running.pop(id(attempt), None)
+
+    # --- settling ----------------------------------------------------------------------------------------------------
+
+    def _submit(self, attempt: Attempt, unit: Unit) -> None:
+        if attempt.cancelled == "lost":
+            self._let_go(attempt)
+            return
+        self.runner.tools.committer.submit(unit, lambda outcome: self._settled(attempt, unit, outcome))
+
+    def _settled(self, attempt: Attempt, unit: Unit, outcome: Outcome | VagusError) -> None:
+        if isinstance(outcome, VagusError):
+            _log.warning("%s could not settle, trying again: %s", self._group, outcome)
+            delay_s = _AGAIN_S[2]
+            self.runner.tools.clock.call_later(delay_s, lambda: self._submit(attempt, unit))
+            return
+        if outcome.done:
+            self.counts.add(attempt.result)
+            self._let_go(attempt)
+        elif "lost" in outcome.settles:
+            self.counts.lost += 1
+            self._let_go(attempt)
+        else:
+            self._refused(attempt, unit, outcome)
+
+    def _refused(self, attempt: Attempt, unit: Unit, outcome: Outcome) -> None:
+        """Nothing of the unit was stored: an output found no room, or what the attempt had read has changed since."""
+        refused = [put.why for put in outcome.puts if put.status in ("refused", "unknown")]
+        if refused and attempt.result != "handled":
+            self.runner.tools.clock.call_later(_AGAIN_S[2], lambda: self._submit(attempt, unit))
+        elif refused:
+            self._submit(attempt, self.runner.failed(attempt, Refused(refused[0])))
+        else:
+            attempt.reset()
+            self._queue.append(attempt)
+            self._wake()
+
+    def _let_go(self, attempt: Attempt) -> None:
+        self._held.pop(id(attempt), None)
+        self._pace.settled(self._now())
+        if not self._held:
+            self._alone = False
+            self._empty.set()
+        elif self._alone:
+            self._wake()
+        self._room.set()
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def _plan(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
+        def fire() -> None:
+            self._timers.pop(name, None)
+            action()
+
+        self._timers[name] = self.runner.tools.clock.call_later(delay_s, fire)
+
+    def _stop_late(self) -> None:
+        """Stop the attempts that run over their time, and look again when the next one would."""
+        limit_s = self._handler.timeout_s or 0.0
+        now = self._now()
+        for attempt in list(self._running.values()):
+            left_s = attempt.started_at + limit_s - now
+            if left_s <= 0:
+                attempt.cancel("timeout")
+        starts = [a.started_at for a in islice(self._running.values(), 1) if a.cancelled is None]
+        if starts or self._running:
+            self._plan("timeout", max(0.01, min(starts, default=now) + limit_s - now), self._stop_late)
+
+    def _plan_extension(self) -> None:
+        self._plan("extend", self._handler.lease_s / EXTEND_EVERY, self._extend)
+
+    def _extend(self) -> None:
+        if self._held:
+            task = asyncio.get_running_loop().create_task(self._extend_held(), name=f"extend {self._group}")
+            self._pool.add(task)
+            task.add_done_callback(self._pool.discard)
+        self._plan_extension()
+
+    async def _extend_held(self) -> None:
+        assert self._feed is not None, "leases exist after joining"
+        held = list(self._held.values())
+        try:
+            lost = await self._feed.extend([attempt.delivery.token for attempt in held], self._handler.lease_s)
+        except BackendError as error:
+            _log.warning("%s could not extend its leases: %s", self._group, error)
+            return
+        if lost:
+            gone = {id(token) for token in lost}
+            for attempt in held:
+                if id(attempt.delivery.token) in gone or attempt.delivery.token in lost:
+                    self._lose(attempt)
+
+    def _lose(self, attempt: Attempt) -> None:
+        """Another member has the event now: stop working on it, whatever it would settle is refused anyway."""
+        if id(attempt) not in self._held:
+            return
+        self.counts.lost += 1
+        attempt.cancel("lost")
+        if attempt in self._queue:
+            self._queue.remove(attempt)
+            self._let_go(attempt)
+
+    async def _sleep(self, delay_s: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.runner.tools.clock.call_later(delay_s, lambda: None if future.done() else future.set_result(None))
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    # --- ending ------------------------------------------------------------------------------------------------------
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more, finish what runs within `grace_s` seconds, hand back the rest, and leave the group."""
+        self._stopping = True
+        self._room.set()
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait([self._taking])
+        self._hand_back_queue()
+        if self._held:
+            try:
+                async with asyncio.timeout(grace_s):
+                    await self._empty.wait()
+            except TimeoutError:
+                await self._cut_short()
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in tuple(self._pool):
+            task.cancel()
+        if self._pool:
+            await asyncio.wait(self._pool)
+        await self._leave()
+
+    async def _cut_short(self) -> None:
+        for attempt in list(self._running.values()):
+            attempt.cancel("stopped")
+        try:
+            async with asyncio.timeout(_AGAIN_S[2]):
+                await self._empty.wait()
+        except TimeoutError:
+            _log.warning("%s leaves %d attempts that do not stop", self._group, len(self._held))
+
+    async def _leave(self) -> None:
+        try:
+            if self._feed is not None:
+                await self._feed.leave()
+        except BackendError as error:
+            _log.warning("%s could not say goodbye: %s", self._group, error)
+
+    def _hand_back_queue(self) -> None:
+        queue, self._queue = self._queue, deque()
+        for attempt in queue:
+            self._hand_back(attempt)
+
+    def _hand_back(self, attempt: Attempt) -> None:
+        self._submit(attempt, self.runner.failed(attempt, Stopped()))
