@@ -45,7 +45,8 @@ from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.registry import create_backend
 from vagus.store import Store
 from vagus.testing.conformance.process import Process
-from vagus.testing.conformance.words import envelope, word_of
+from vagus.testing.conformance.words import envelope
+from vagus.testing.conformance.words import word_of as word_of
 from vagus.testing.subject import Subject, Witness
 
 #: How long, in seconds, anything may take before the test fails; a hang is a failure with a sentence.

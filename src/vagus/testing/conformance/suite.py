@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 import pytest_asyncio
 
-from vagus.testing.conformance.themes import THEMES, tests_of
+from vagus.testing.conformance.themes import THEMES, scenarios_of
 from vagus.testing.subject import Subject
 
 # Failures are to show what was compared; this must be said before the themes are imported.
@@ -20,6 +20,7 @@ from vagus.testing.conformance.bench import Bench, open_bench  # noqa: E402
 @pytest_asyncio.fixture
 async def bench(subject: Subject, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """Give a fresh backend of the subject, in a namespace of its own, and clean up after the test."""
+    request.node.user_properties.append(("theme", request.function.__module__))
     turned = getattr(request.function, "turned_clock", False)
     if turned and not subject.turns_clock:
         pytest.skip("not witnessed: its clock cannot be turned")
@@ -29,8 +30,8 @@ async def bench(subject: Subject, request: pytest.FixtureRequest) -> AsyncIterat
     await bench.finish()
 
 
-SCENARIOS = {name: test for theme in THEMES for name, test in tests_of(import_module(theme)).items()}
-if len(SCENARIOS) != sum(len(tests_of(import_module(theme))) for theme in THEMES):
+SCENARIOS = {name: test for theme in THEMES for name, test in scenarios_of(import_module(theme)).items()}
+if len(SCENARIOS) != sum(len(scenarios_of(import_module(theme))) for theme in THEMES):
     raise ImportError("two scenarios of the conformance suite have one name")
 
 globals().update(SCENARIOS)

@@ -40,7 +40,7 @@ THEMES = tuple(
 )
 
 
-def tests_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
+def scenarios_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """Return the scenarios of a theme, in the order in which they stand there."""
     return {name: value for name, value in vars(module).items() if name.startswith("test_")}
 

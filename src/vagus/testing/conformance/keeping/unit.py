@@ -184,7 +184,7 @@ async def test_mixed_settles_of_one_unit_each_take_effect(bench: Bench) -> None:
     await line.put("a", "b", "c")
     ann = line.member()
     held = await ann.take(3)
-    actions = [Done("acked"), Release(), Done("expired")]
+    actions: list[Done | Release] = [Done("acked"), Release(), Done("expired")]
     unit = Unit(settles=[Settle(each.token, action) for each, action in zip(held, actions, strict=True)])
     assert (await ann.commit(unit)).done
     assert words(await ann.take()) == ["b"]
