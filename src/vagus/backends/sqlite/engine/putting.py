@@ -1,0 +1,299 @@
+"""How events enter logs: looked at first, refused or accepted unit by unit, then stored many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from vagus.backend import Dead, Inbox, Position, Put, PutOutcome, Target, Topic, TopicSpec
+from vagus.backends.sqlite.database import Database
+from vagus.backends.sqlite.engine.cache import Cache, Lane, Log
+from vagus.backends.sqlite.engine.declaring import Declaring
+from vagus.backends.sqlite.engine.keeping import Keeping
+from vagus.backends.sqlite.engine.news import News
+from vagus.ledger.sql import text
+from vagus.ledger.sql.place import floor, pack_extra, unpack_extra
+
+UNTRIED = PutOutcome("untried")
+UNHEARD = PutOutcome("unheard")
+STORED = PutOutcome("stored")
+NO_GROUP = PutOutcome("refused", why="no group")
+FULL = PutOutcome("refused", why="full")
+
+#: Scheduled events that enter their logs in one transaction at most.
+DUE_AT_ONCE = 1_000
+
+
+class Planned(msgspec.Struct, eq=False, gc=False):
+    """A put of an accepted unit, and what became of it."""
+
+    put: Put
+    outcome: PutOutcome = UNTRIED
+
+
+def log_name(target: Target) -> str:
+    """Return the name of the log behind a target."""
+    if isinstance(target, Topic):
+        return target.name
+    if isinstance(target, Inbox):
+        return inbox_name(target.group, target.member)
+    return f"$dead.{target.group}"
+
+
+def inbox_name(group: str, member: str | None) -> str:
+    """Return the name of a group's or a member's inbox."""
+    return f"$inbox.{group}" if member is None else f"$inbox.{group}/{member}"
+
+
+class Putting:
+    """Verdicts on puts, and their storing."""
+
+    def __init__(self, db: Database, cache: Cache, declaring: Declaring, keeping: Keeping, news: News) -> None:
+        self._db = db
+        self._cache = cache
+        self._declaring = declaring
+        self._keeping = keeping
+        self._news = news
+        self._planned: dict[int, list[Planned]] = {}
+        self._rooms: dict[int, int] = {}
+        self._promised: dict[int, set[str]] = {}
+
+    # --- looking first -----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start planning a batch."""
+        self._planned.clear()
+        self._rooms.clear()
+        self._promised.clear()
+
+    def refusals(self, puts: Sequence[Put]) -> list[PutOutcome] | None:
+        """Return what each put of a unit comes to when one is refused; None when none is."""
+        outcomes = [self._verdict(put) for put in puts]
+        full = self._overflow(puts)
+        if full is not None:
+            outcomes[full] = FULL
+        if any(outcome.status == "refused" for outcome in outcomes):
+            return [outcome if outcome.status == "refused" else UNTRIED for outcome in outcomes]
+        return None
+
+    def _verdict(self, put: Put) -> PutOutcome:
+        log = self._cache.logs.get(log_name(put.target))
+        if log is not None and log.heard:
+            return UNTRIED
+        if isinstance(put.target, Topic) and not self._declaring.hearers(put.target.name):
+            return NO_GROUP if put.heard else UNTRIED
+        if isinstance(put.target, Inbox):
+            return NO_GROUP
+        return UNTRIED
+
+    def _overflow(self, puts: Sequence[Put]) -> int | None:
+        """Return the index of the first put that its topic has no room for, and count the room of the others."""
+        taken: dict[int, int] = {}
+        for index, put in enumerate(puts):
+            log = self._cache.logs.get(put.target.name) if type(put.target) is Topic else None
+            if log is None or log.spec.max_events is None or self._is_promised(log, put):
+                continue
+            room = self._room(log, log.spec.max_events) - taken.get(log.id, 0)
+            if room <= 0:
+                return index
+            taken[log.id] = taken.get(log.id, 0) + 1
+        return None
+
+    def _room(self, log: Log, most: int) -> int:
+        room = self._rooms.get(log.id)
+        if room is None:
+            room = self._rooms[log.id] = most - self._keeping.unsettled(log)
+        return room
+
+    def _is_promised(self, log: Log, put: Put) -> bool:
+        if put.dedupe is None:
+            return False
+        promised = self._promised.setdefault(log.id, set())
+        return put.dedupe in promised or self._db.row(text.SEEN, (log.id, put.dedupe)) is not None
+
+    def accept(self, puts: Sequence[Put]) -> list[Planned]:
+        """Plan the puts of a unit that is carried out."""
+        plans = []
+        for put in puts:
+            plan = Planned(put)
+            plans.append(plan)
+            log = self._cache.logs.get(log_name(put.target)) or self._new_log(put.target)
+            if log.heard:
+                if log.id in self._rooms and not self._is_promised(log, put):
+                    self._rooms[log.id] -= 1
+                    if put.dedupe is not None:
+                        self._promised[log.id].add(put.dedupe)
+                self._planned.setdefault(log.id, []).append(plan)
+            else:
+                plan.outcome = UNHEARD
+                self._cache.tally(log.id, unheard=1)
+        return plans
+
+    def _new_log(self, target: Target) -> Log:
+        heard = isinstance(target, Dead)
+        return self._declaring.create_log(TopicSpec(name=log_name(target)), heard=heard)
+
+    # --- storing -----------------------------------------------------------------------------------------------------
+
+    def store(self, now: float) -> None:
+        """Store all that was planned."""
+        for id, plans in self._planned.items():
+            log = self._cache.logs_by_id[id]
+            self._news.logs.add(id)
+            for delayed, run in groupby(plans, key=_is_delayed):
+                if delayed:
+                    for plan in run:
+                        self._schedule(log, plan, now)
+                else:
+                    self._enter(log, list(run), now)
+
+    def _schedule(self, log: Log, plan: Planned, now: float) -> None:
+        put = plan.put
+        if put.dedupe is not None:
+            seen = self._db.row(text.SEEN, (log.id, put.dedupe))
+            if seen is not None:
+                self._is_duplicate(log, plan, seen[0])
+                return
+            self._db.execute(text.ADD_SEEN, (log.id, put.dedupe, None, int(now)))
+        due = now + put.after_s
+        lane = log.lane_of(put.lane)
+        self._db.execute(
+            text.ADD_SCHEDULED, (due, log.id, lane, put.key, put.dedupe, pack_extra(put), put.envelope.body)
+        )
+        self._cache.scheduled_at = min(self._cache.scheduled_at, due)
+        self._cache.tally(log.id, scheduled=1)
+        plan.outcome = STORED
+
+    def _is_duplicate(self, log: Log, plan: Planned, position: Position | None) -> None:
+        plan.outcome = PutOutcome("duplicate", position)
+        self._cache.tally(log.id, duplicates=1)
+
+    def _enter(self, log: Log, plans: list[Planned], now: float) -> None:
+        """Give positions to what was not seen before, and write it."""
+        unique: dict[str, Planned] = {}
+        twins: list[Planned] = []
+        entering: list[Planned] = []
+        for plan in plans:
+            dedupe = plan.put.dedupe
+            if dedupe is None or unique.setdefault(dedupe, plan) is plan:
+                entering.append(plan)
+            else:
+                twins.append(plan)
+        newest = self._newest(log)
+        if unique:
+            entering = self._leave_out_seen(log, entering, newest, now)
+        if entering:
+            self._append(log, entering, newest, now)
+        for twin in twins:
+            self._is_duplicate(log, twin, unique[twin.put.dedupe or ""].outcome.position)
+
+    def _newest(self, log: Log) -> int:
+        if log.spec.lanes == 1:
+            return self._cache.lane(log.lane_of(0)).newest
+        return max(self._cache.lane(id).newest for id in log.lane_ids())
+
+    def _leave_out_seen(self, log: Log, plans: list[Planned], newest: int, now: float) -> list[Planned]:
+        """Remember the dedupe values with the positions to come; return the plans that are not duplicates."""
+        if self._remember(log, plans, newest, now):
+            return plans
+        known: dict[str, int | None] = {}
+        for position, plan in enumerate(plans, newest + 1):
+            dedupe = plan.put.dedupe
+            if dedupe is not None:
+                seen = self._db.row(text.SEEN, (log.id, dedupe))
+                if seen is not None and seen[0] == position:
+                    self._db.execute(text.DROP_SEEN, (log.id, dedupe))
+                elif seen is not None:
+                    known[dedupe] = seen[0]
+        for plan in plans:
+            if plan.put.dedupe in known:
+                self._is_duplicate(log, plan, known[plan.put.dedupe])
+        fresh = [plan for plan in plans if plan.put.dedupe not in known]
+        self._remember(log, fresh, newest, now)
+        return fresh
+
+    def _remember(self, log: Log, plans: list[Planned], newest: int, now: float) -> bool:
+        """Write dedupe values; return whether all of them were new."""
+        id, at = log.id, int(now)
+        values: list[Any] = []
+        position = newest
+        for plan in plans:
+            position += 1
+            if plan.put.dedupe is not None:
+                values += (id, plan.put.dedupe, position, at)
+        return self._db.run_all(text.row_statements(text.SEEN_ROWS, 4, values)) == len(values) // 4
+
+    def _append(self, log: Log, plans: list[Planned], newest: int, now: float) -> None:
+        lane = self._cache.lane(log.lane_of(0))
+        several = log.spec.lanes > 1
+        base = floor(lane.id)
+        values: list[Any] = []
+        position = newest
+        for plan in plans:
+            put = plan.put
+            position += 1
+            if several:
+                lane = self._cache.lane(log.lane_of(put.lane))
+                base = floor(lane.id)
+                self._note_key(lane, put.key, position)
+            extra = pack_extra(put)
+            values += (base + position, lane.count, now, put.key, extra, put.envelope.body)
+            lane.count += 1
+            lane.newest = position
+            lane.dirty = True
+            lane.fresh.append((position, put))
+            plan.outcome = PutOutcome("stored", position)
+            if extra is not None and put.entry != "new":
+                self._count_entry(log, put)
+        self._db.run_all(text.row_statements(text.EVENT_ROWS, 6, values))
+        self._keeping.grown(log, len(plans))
+
+    def _note_key(self, lane: Lane, key: str | None, position: int) -> None:
+        if key is not None:
+            self._db.execute(text.ADD_KEYED, (lane.id, key, position))
+
+    def _count_entry(self, log: Log, put: Put) -> None:
+        if put.entry == "discarded":
+            self._count_discarded(put.target)
+        else:
+            self._cache.tally(log.id, **{put.entry: 1})
+
+    def _count_discarded(self, target: Target) -> None:
+        team = self._cache.teams.get(target.group) if isinstance(target, Dead) else None
+        id = team.subscriptions.get(target.member) if team and isinstance(target, Dead) else None
+        if id is not None:
+            subscription = self._cache.subscription(id)
+            subscription.discarded += 1
+            subscription.dirty = True
+
+    # --- what was scheduled ------------------------------------------------------------------------------------------
+
+    def enter_due(self, now: float) -> None:
+        """Let scheduled events whose time has come enter their logs, earliest first."""
+        rows = self._db.rows(text.DUE_SCHEDULED, (now, DUE_AT_ONCE))
+        for id, log_id, lane_id, key, dedupe, extra, body in rows:
+            self._db.execute(text.DROP_SCHEDULED, (id,))
+            log = self._cache.logs_by_id[log_id]
+            lane = self._cache.lane(lane_id)
+            position = self._newest(log) + 1
+            self._db.execute(text.ADD_EVENT, (floor(lane_id) + position, lane.count, now, key, extra, body))
+            if log.spec.lanes > 1:
+                self._note_key(lane, key, position)
+            if dedupe is not None:
+                self._db.execute(text.SET_SEEN, (position, log_id, dedupe))
+            lane.count += 1
+            lane.newest = position
+            lane.dirty = True
+            lane.fresh.clear()
+            entry = unpack_extra(extra).entry
+            counted = {} if entry in ("new", "discarded") else {entry: 1}
+            self._cache.tally(log_id, scheduled=-1, **counted)
+            self._news.logs.add(log_id)
+        self._cache.scheduled_at = None
+
+
+def _is_delayed(plan: Planned) -> bool:
+    return plan.put.after_s > 0

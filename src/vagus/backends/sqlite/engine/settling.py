@@ -1,0 +1,235 @@
+"""How deliveries are let go: the fence first, then everything of one subscription in few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from vagus.backend import Done, Release, Settle, SettleOutcome, Token, Unit
+from vagus.backends.sqlite.database import Database
+from vagus.backends.sqlite.engine.cache import Cache, Claim, Subscription
+from vagus.backends.sqlite.engine.news import News
+from vagus.ledger.sql import text
+from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK
+
+_LATER = Release()
+
+
+class Ticket(msgspec.Struct, eq=False, gc=False):
+    """What a member shows to settle: the claim under which it was handed the event. An extension may renew it."""
+
+    subscription: int
+    place: int
+    claim: int
+    key: str | None
+
+
+Held: TypeAlias = dict[int, int]
+"""The claim of each place that is held and not settled in this transaction yet."""
+
+
+class Settling:
+    """Fences, settles, extensions and the freeing of keys."""
+
+    def __init__(self, db: Database, cache: Cache, news: News) -> None:
+        self._db = db
+        self._cache = cache
+        self._news = news
+        self._held: dict[int, Held] = {}
+        self._done: dict[int, list[Settle]] = {}
+        self._renewed: list[tuple[Ticket, int]] = []
+
+    # --- the fence ---------------------------------------------------------------------------------------------------
+
+    def begin(self, units: Iterable[Unit]) -> None:
+        """Look up the claims of everything that these units want to settle."""
+        self._held.clear()
+        self._done.clear()
+        spans: dict[int, tuple[int, int]] = {}
+        for unit in units:
+            for settle in unit.settles:
+                token = settle.token
+                if type(token) is Ticket:
+                    low, high = spans.get(token.subscription, (token.place, token.place))
+                    spans[token.subscription] = (min(low, token.place), max(high, token.place))
+        for id, (low, high) in spans.items():
+            self._held[id] = dict(self._db.rows(text.HELD_BETWEEN, (id, low, high)))
+
+    def verdicts(self, settles: Sequence[Settle]) -> list[SettleOutcome] | None:
+        """Return what each settle of a unit comes to when one is lost; None when none is."""
+        tokens = [settle.token for settle in settles]
+        if all(map(self._is_valid, tokens)) and (
+            len(tokens) == 1 or len({id(token) for token in tokens}) == len(tokens)
+        ):
+            return None
+        return ["untried" if self._is_valid(token) else "lost" for token in tokens]
+
+    def _is_valid(self, token: Token) -> bool:
+        if type(token) is not Ticket:
+            return False
+        held = self._held.get(token.subscription)
+        return held is not None and held.get(token.place) == token.claim
+
+    def accept(self, settles: Sequence[Settle]) -> None:
+        """Plan the settles of a unit that is carried out; its tokens are spent."""
+        for settle in settles:
+            token: Ticket = settle.token
+            self._done.setdefault(token.subscription, []).append(settle)
+            self._held[token.subscription][token.place] = 0
+
+    # --- carrying out ------------------------------------------------------------------------------------------------
+
+    def carry_out(self, now: float) -> None:
+        """Settle all that was planned."""
+        for id, settles in self._done.items():
+            subscription = self._cache.subscription(id)
+            subscription.dirty = True
+            self._news.settled.add(id)
+            ordered = self._cache.teams_by_id[subscription.team].spec.ordered
+            keys: list[str] = []
+            for settle in settles:
+                token, action = settle.token, settle.action
+                if isinstance(action, Done):
+                    setattr(subscription, action.ending, getattr(subscription, action.ending) + 1)
+                    if token.key is not None and (ordered or subscription.parked):
+                        keys.append(token.key)
+                else:
+                    self._wait(subscription, token.place, action, now)
+                self.reduce_claim(subscription, token.claim, 1)
+            subscription.held -= len(settles)
+            self._drop(id, [settle.token.place for settle in settles])
+            if keys:
+                self._free_keys(subscription, keys)
+
+    def _wait(self, subscription: Subscription, place: int, action: Release, now: float) -> None:
+        due = now + max(0.0, action.after_s)
+        self._db.execute(text.WAIT, (due, subscription.next_turn(), action.note, subscription.id, place))
+        subscription.waiting += 1
+        subscription.due_at = min(subscription.due_at, due)
+        self._news.subscriptions.add(subscription.id)
+
+    def reduce_claim(self, subscription: Subscription, id: int, by: int) -> None:
+        """Count `by` events of a claim as settled; a claim without any left is gone when the cache is flushed."""
+        claim = subscription.claims[id]
+        claim.remaining -= by
+        claim.dirty = True
+        subscription.dirty = True
+
+    def _drop(self, subscription: int, places: list[int]) -> None:
+        """Delete held rows: neighbours among all that is held in this stretch go in one range."""
+        spent = set(places)
+        first = last = -1
+        for place in self._held[subscription]:  # in order of place
+            if place in spent:
+                first = place if first < 0 else first
+                last = place
+            elif first >= 0:
+                self._db.execute(text.DROP_HELD, (subscription, first, last))
+                first = -1
+        if first >= 0:
+            self._db.execute(text.DROP_HELD, (subscription, first, last))
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def _free_keys(self, subscription: Subscription, keys: list[str]) -> None:
+        if subscription.parked > subscription.freed:
+            for key in keys:
+                self.free_key(subscription, key)
+            return
+        self._db.run_all(text.list_statements(text.FREE_KEYS, subscription.id, keys))
+
+    def free_key(self, subscription: Subscription, key: str) -> None:
+        """Let go of a key: the parked event that is next takes it over, if its turn has come."""
+        head = self._db.row(text.PARKED_HEAD, (subscription.id, key))
+        if head is not None and not self.is_unread_before(subscription, head[2], key):
+            turn, position, place, generation = head
+            self._db.execute(text.DROP_PARKED, (subscription.id, key, turn, position))
+            lane = (place >> POSITION_BITS) % LANES
+            self._db.execute(text.ADD_FREED, (subscription.id, lane, subscription.next_turn(), place, generation))
+            subscription.freed += 1
+            self._take_key(subscription, key)
+        else:
+            self._db.execute(text.DROP_BUSY, (subscription.id, key))
+        self._news.subscriptions.add(subscription.id)
+
+    def _take_key(self, subscription: Subscription, key: str) -> None:
+        self._db.execute(text.KEEP_BUSY, (subscription.id, key))
+
+    def is_unread_before(self, subscription: Subscription, place: int, key: str) -> bool:
+        """Return whether an event of this key that entered the same log earlier is unread in another lane."""
+        position, log = place & POSITION_MASK, (place >> POSITION_BITS) // LANES
+        lanes = self._cache.logs_by_id[log].spec.lanes if log in self._cache.logs_by_id else 1
+        if lanes == 1:
+            return False
+        for id in range(log * LANES, log * LANES + lanes):
+            reading = subscription.readings.get(id)
+            if id == place >> POSITION_BITS or reading is None or not reading.ready:
+                continue
+            if self._db.row(text.EARLIER_UNREAD, (id, key, reading.position, position)):
+                return True
+        return False
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    def extend(self, tokens: Sequence[Token], by_s: float, now: float) -> list[Token]:
+        """Give the valid ones of `tokens` a new lease; return the lost ones."""
+        lost: list[Token] = []
+        for token in tokens:
+            claim = self._renew(token, now + by_s) if type(token) is Ticket else None
+            if claim is None:
+                lost.append(token)
+        return lost
+
+    def _renew(self, token: Ticket, until: float) -> Claim | None:
+        """Move one held event to the claim that lasts until `until`, made if need be."""
+        try:
+            subscription = self._cache.subscription(token.subscription)
+        except LookupError:
+            return None
+        claims = subscription.claims
+        old = claims.get(token.claim)
+        if old is None or self._db.row(text.HELD_UNDER, (subscription.id, token.place, token.claim)) is None:
+            return None
+        claim = next((c for c in claims.values() if c.until == until and c.member == old.member), None)
+        if claim is None:
+            turn = subscription.next_turn()
+            claim = claims[turn] = Claim(turn, old.member, until, 0)
+        if claim is not old:
+            self._db.execute(text.MOVE_CLAIM, (claim.id, subscription.id, token.place))
+            self.reduce_claim(subscription, old.id, 1)
+            self.reduce_claim(subscription, claim.id, -1)
+            self._renewed.append((token, token.claim))
+            token.claim = claim.id
+        return claim
+
+    def undo_renewals(self) -> None:
+        """Give tickets their old claims back: the transaction was rolled back."""
+        for ticket, claim in reversed(self._renewed):
+            ticket.claim = claim
+        self._renewed.clear()
+
+    def keep_renewals(self) -> None:
+        """The transaction is committed."""
+        self._renewed.clear()
+
+    def hand_back(self, subscription: Subscription, member: str, now: float) -> bool:
+        """Give back, uncounted and due at once, all that `member` holds; return whether there was any."""
+        mine = [claim for claim in subscription.claims.values() if claim.member == member and claim.remaining]
+        for claim in mine:
+            self._db.execute(text.WAIT_CLAIM, (now, subscription.next_turn(), subscription.id, claim.id))
+            self._db.execute(text.DROP_HELD_CLAIM, (subscription.id, claim.id))
+            subscription.held -= claim.remaining
+            subscription.waiting += claim.remaining
+            self.reduce_claim(subscription, claim.id, claim.remaining)
+            subscription.due_at = min(subscription.due_at, now)
+            self._news.subscriptions.add(subscription.id)
+        return bool(mine)
+
+    def hand_back_some(self, tokens: Sequence[Ticket], now: float) -> None:
+        """Give back, uncounted and due at once, what a cancelled take was handed."""
+        settles = [Settle(token, _LATER) for token in tokens]
+        self.begin([Unit(settles=settles)])
+        self.accept([settle for settle in settles if self._is_valid(settle.token)])
+        self.carry_out(now)
