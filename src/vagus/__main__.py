@@ -1,0 +1,5 @@
+"""`python -m vagus` is the command `vagus`."""
+
+from vagus.cli import main
+
+main()
