@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
 
-from vagus.backend import After, Dead, End, First, Inbox, Put, Start, Target, TopicSpec
+from vagus.backend import After, Dead, End, First, Inbox, Position, Put, Start, Target, TopicSpec
+from vagus.errors import InvalidArgument
 
 
 def log_name(target: Target) -> str:
@@ -20,14 +21,22 @@ def log_name(target: Target) -> str:
     return f"$dead.{target.group}" if isinstance(target, Dead) else target.name
 
 
-class Row(msgspec.Struct, eq=False):
-    """One event in a log: the put that brought it, its position, its index in its lane, when it entered."""
+class Row(msgspec.Struct, eq=False, gc=False):
+    """One event in a log: the put that brought it, its position, its lane and index there, when it entered."""
 
     put: Put
     log: str
     position: int
+    lane: int
     index: int
     at: float
+
+
+def _number(position: Position) -> int:
+    try:
+        return int(position)
+    except ValueError as error:
+        raise InvalidArgument(f"expected a position of a log, a whole number, got {position!r}") from error
 
 
 def _position(row: Row) -> int:
@@ -63,7 +72,7 @@ class Lane:
         if isinstance(start, End):
             return self.count
         if isinstance(start, After):
-            return self.base + bisect_right(self.rows, int(start.position), key=_position)
+            return self.base + bisect_right(self.rows, _number(start.position), key=_position)
         return self.base + bisect_left(self.rows, now - start.seconds, key=_at)
 
 
@@ -88,6 +97,9 @@ class Log:
     def widen(self, spec: TopicSpec) -> None:
         """Take a new declaration; lanes are only ever added, so that nothing in one is stranded."""
         self.spec = spec
+        if len(self.lanes) == 1 < spec.lanes:
+            for row in self.lanes[0].rows:
+                self._index_key(row)
         self.lanes.extend(Lane() for _ in range(spec.lanes - len(self.lanes)))
         self.low.extend([0] * (len(self.lanes) - len(self.low)))
 
@@ -104,18 +116,22 @@ class Log:
 
     def append(self, put: Put, now: float) -> Row:
         """Give `put` the next position."""
-        lane_number = put.lane if put.lane < len(self.lanes) else 0
-        lane = self.lanes[lane_number]
-        row = Row(put, self.name, self.next_position, lane.base + len(lane.rows), now)
+        number = put.lane if 0 <= put.lane < len(self.lanes) else 0
+        lane = self.lanes[number]
+        row = Row(put, self.name, self.next_position, number, lane.base + len(lane.rows), now)
         self.next_position += 1
         lane.rows.append(row)
         if put.dedupe is not None:
             self._dedupe[put.dedupe] = row.position
         if put.entry != "new":
             self.entries[put.entry] += 1
-        if put.key is not None and len(self.lanes) > 1:
-            self._by_key.setdefault(put.key, {}).setdefault(lane_number, []).append(row)
+        if len(self.lanes) > 1:
+            self._index_key(row)
         return row
+
+    def _index_key(self, row: Row) -> None:
+        if row.put.key is not None:
+            self._by_key.setdefault(row.put.key, {}).setdefault(row.lane, []).append(row)
 
     def schedule(self, put: Put, due: float) -> None:
         """Keep `put` outside of the log until `due`."""
@@ -133,22 +149,22 @@ class Log:
         return entered
 
     def earlier_unread(self, row: Row, unread_from: Callable[[int], int]) -> bool:
-        """Return whether an event of `row`'s key that entered before it is still unread in another lane.
+        """Return whether an event of `row`'s key that entered before it is still unread, in whichever lane.
 
         `unread_from` gives the index of the first unread event of a lane.
         """
-        for lane_number, rows in self._by_key.get(row.put.key or "", {}).items():
-            first = bisect_left(rows, unread_from(lane_number), key=_index)
+        for lane, rows in self._by_key.get(row.put.key or "", {}).items():
+            first = bisect_left(rows, unread_from(lane), key=_index)
             if first < len(rows) and rows[first].position < row.position:
                 return True
         return False
 
     def rows_from(self, start: Start, limit: int, now: float) -> list[Row]:
         """Return at most `limit` events of all lanes from `start` on, in order of position."""
-        tails: list[Iterator[Row]] = []
+        tails: list[list[Row]] = []
         for lane in self.lanes:
             first = lane.start(start, now) - lane.base
-            tails.append(islice(lane.rows, first, first + limit))
+            tails.append(lane.rows[first : first + limit])
         return list(islice(heapq.merge(*tails, key=_position), limit))
 
     def unsettled(self, settled: Callable[[Row, int], bool]) -> int:

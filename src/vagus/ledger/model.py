@@ -17,11 +17,9 @@ from vagus.backend import (
     End,
     Figures,
     First,
-    GroupInfo,
     GroupSpec,
     Inbox,
     Member,
-    MemberInfo,
     Outcome,
     Put,
     PutOutcome,
@@ -35,10 +33,10 @@ from vagus.backend import (
     Unit,
 )
 from vagus.errors import GroupConflict, InvalidArgument
+from vagus.ledger.group import Attached, Group
 from vagus.ledger.log import Log, Row, log_name
 from vagus.ledger.state import State
 from vagus.ledger.subscription import Held, Subscription
-from vagus.message import compile_pattern
 
 KEEP_S = 7 * 86_400.0
 """How long settled events are kept where a topic does not say, in seconds."""
@@ -58,32 +56,6 @@ class Limits(msgspec.Struct, frozen=True):
     dedupe: int = 1_000_000_000
 
 
-class _Attached(msgspec.Struct):
-    member: Member
-    credit: int
-    seen: float
-
-
-class _Group:
-    """A group: its subscriptions by member (None in `once`) and the members that are there."""
-
-    def __init__(self, spec: GroupSpec, now: float) -> None:
-        self.spec = spec
-        self.matches: list[Callable[[str], bool]] = [compile_pattern(pattern) for pattern in spec.patterns]
-        self.subscriptions: dict[str | None, Subscription] = {}
-        self.attached: dict[str, _Attached] = {}
-        self.away_since: dict[str, float] = {}
-        self.idle_since: float | None = now
-
-    def hears(self, topic: str) -> bool:
-        """Return whether one of the group's patterns matches `topic`."""
-        return any(match(topic) for match in self.matches)
-
-    def subscription(self, member: Member) -> Subscription | None:
-        """Return the subscription that `member` takes from."""
-        return self.subscriptions.get(member.name if self.spec.mode == "all" else None)
-
-
 class Ledger:
     """Logs, groups and state of one place."""
 
@@ -91,7 +63,7 @@ class Ledger:
         self.limits = limits or Limits()
         self.state = State()
         self.logs: dict[str, Log] = {}
-        self.groups: dict[str, _Group] = {}
+        self.groups: dict[str, Group] = {}
         self._since_trim = 0
 
     # --- what there is -----------------------------------------------------------------------------------------------
@@ -110,6 +82,13 @@ class Ledger:
         for wanted in groups:
             self._declare_group(wanted, now)
 
+    def _log(self, name: str) -> Log:
+        """Return the log of that name, made as one that is heard if it is new."""
+        log = self.logs.get(name)
+        if log is None:
+            log = self.logs[name] = Log(TopicSpec(name=name), heard=True)
+        return log
+
     def _create_topic(self, spec: TopicSpec, now: float) -> Log:
         listeners = [group for group in self.groups.values() if group.hears(spec.name)]
         log = self.logs[spec.name] = Log(spec, heard=bool(listeners) or spec.archive)
@@ -124,19 +103,16 @@ class Ledger:
                 f"group {spec.name!r} delivers {known.spec.mode!r}, it cannot be declared to deliver {spec.mode!r}",
                 hint=f"declare it with deliver={known.spec.mode!r}, or: vagus groups drop {spec.name}",
             )
-        group = self.groups[spec.name] = known or _Group(spec, now)
-        group.spec = spec
-        group.matches = [compile_pattern(pattern) for pattern in spec.patterns]
-        for name in (f"$inbox.{spec.name}", f"$dead.{spec.name}"):
-            self.logs.setdefault(name, Log(TopicSpec(name=name), heard=True))
-        if spec.mode == "once" and not group.subscriptions:
+        group = self.groups[spec.name] = known or Group(spec, now)
+        self._log(f"$dead.{spec.name}")
+        if known is not None:
+            known.change(spec, now)
+        elif spec.mode == "once":
             self._subscribe(group, None, now)
-        for subscription in group.subscriptions.values():
-            subscription.lease_s, subscription.ordered = spec.lease_s, spec.ordered
         for log in list(self.logs.values()):
             self._listen(group, log, First() if spec.start == "first" else End(), now)
 
-    def _listen(self, group: _Group, log: Log, start: Start, now: float) -> None:
+    def _listen(self, group: Group, log: Log, start: Start, now: float) -> None:
         """Make the group's subscriptions read `log`, or read it no more, as its patterns say."""
         if log.name.startswith("$"):
             return
@@ -148,20 +124,21 @@ class Ledger:
             else:
                 subscription.remove_log(log.name)
 
-    def _subscribe(self, group: _Group, member: str | None, now: float) -> Subscription:
+    def _subscribe(self, group: Group, member: str | None, now: float) -> Subscription:
         spec = group.spec
         subscription = Subscription(spec.name, member, lease_s=spec.lease_s, ordered=spec.ordered)
         group.subscriptions[member] = subscription
-        inbox = log_name(Inbox(spec.name, member))
-        subscription.add_log(self.logs.setdefault(inbox, Log(TopicSpec(name=inbox), heard=True)), First(), now)
+        subscription.add_log(self._log(log_name(Inbox(spec.name, member))), First(), now)
         for log in self.logs.values():
             if not log.name.startswith("$") and group.hears(log.name):
                 subscription.add_log(log, First() if spec.start == "first" else End(), now)
         return subscription
 
     def drop(self, target: Topic | Inbox, now: float) -> None:
-        """Remove a topic, a group or a member's subscription with all that it holds."""
+        """Remove a topic, a group or a member's subscription with all that it holds; an inbox goes with its reader."""
         if isinstance(target, Topic):
+            if target.name.startswith("$inbox."):
+                return
             self.logs.pop(target.name, None)
             for group in self.groups.values():
                 for subscription in group.subscriptions.values():
@@ -170,30 +147,29 @@ class Ledger:
             known = self.groups.pop(target.group, None)
             for member in known.subscriptions if known else ():
                 self.logs.pop(log_name(Inbox(target.group, member)), None)
-            self.logs.pop(f"$inbox.{target.group}", None)
             self.logs.pop(f"$dead.{target.group}", None)
         elif target.group in self.groups:
             self._forget_member(self.groups[target.group], target.member)
             self.groups[target.group].attached.pop(target.member, None)
 
-    def _forget_member(self, group: _Group, member: str) -> None:
+    def _forget_member(self, group: Group, member: str) -> None:
         if group.subscriptions.pop(member, None) is not None:
             self.logs.pop(log_name(Inbox(group.spec.name, member)), None)
         group.away_since.pop(member, None)
 
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def attach(self, group_name: str, member: Member, credit: int, now: float) -> None:
+    def attach(self, group_name: str, member: Member, now: float) -> None:
         """Let `member` join the group (rule 11)."""
         group = self._group(group_name)
         self._expire_members(now)  # a member that was away too long starts anew, however late that is noticed
-        group.attached[member.name] = _Attached(member, credit, now)
+        group.attached[member.name] = Attached(member, now)
         group.away_since.pop(member.name, None)
         group.idle_since = None
         if group.spec.mode == "all" and member.name not in group.subscriptions:
             self._subscribe(group, member.name, now)
 
-    def _group(self, name: str) -> _Group:
+    def _group(self, name: str) -> Group:
         group = self.groups.get(name)
         if group is None:
             raise InvalidArgument(f"no group {name!r} was declared", hint="declare it first, or see: vagus groups")
@@ -209,7 +185,8 @@ class Ledger:
         if group.spec.mode == "all" and not member.named:
             self._forget_member(group, member.name)
             return False
-        group.away_since[member.name] = now
+        if group.spec.mode == "all":
+            group.away_since[member.name] = now
         return subscription.hand_back(member.name, now) if subscription else False
 
     def _expire_members(self, now: float) -> None:
@@ -218,10 +195,10 @@ class Ledger:
             for gone in [a for a in group.attached.values() if a.seen + patience <= now]:
                 del group.attached[gone.member.name]
                 group.idle_since = None if group.attached else now
-                if group.spec.mode == "all" and not gone.member.named:
-                    self._forget_member(group, gone.member.name)
-                else:
+                if group.spec.mode == "all":
                     group.away_since[gone.member.name] = gone.seen
+                    if not gone.member.named:
+                        self._forget_member(group, gone.member.name)
             forgotten = [name for name, since in group.away_since.items() if since + group.spec.forget_after_s <= now]
             for name in forgotten:
                 self._forget_member(group, name)
@@ -241,14 +218,15 @@ class Ledger:
         refusal = self._refusal(unit, now)
         if refusal is not None:
             return refusal
+        # What is new is stored before what is old is let go.
+        puts = [self._put(put, now, grown) for put in unit.puts] if unit.puts else ()
+        changes = [self.state.apply(change, now) for change in unit.changes] if unit.changes else ()
         for settle in unit.settles:
             held: Held = settle.token
             if held.subscription.settle(held, settle.action, now):
                 gained.add(held.subscription)
-        if not unit.puts and not unit.changes and len(unit.settles) == 1:
+        if not puts and not changes and len(unit.settles) == 1:
             return _DONE
-        puts = [self._put(put, now, grown) for put in unit.puts]
-        changes = [self.state.apply(change, now) for change in unit.changes]
         return Outcome(True, puts, ["done"] * len(unit.settles), changes)
 
     def _refusal(self, unit: Unit, now: float) -> Outcome | None:
@@ -258,9 +236,8 @@ class Ledger:
         full = self._overflow(unit.puts) if unit.puts else None
         if full is not None:
             puts[full] = PutOutcome("refused", why="full")
-        required = [self.state.fits(c, now) or not c.required for c in unit.changes] if unit.changes else []
-        fine = settles is None and all(required) and not any(put.status == "refused" for put in puts)
-        if fine:
+        changed = not unit.changes or self.state.fit(unit.changes, now)
+        if settles is None and changed and not any(put.status == "refused" for put in puts):
             return None
         untried = [put if put.status == "refused" else _UNTRIED for put in puts]
         return Outcome(False, untried, settles or ["untried"] * len(unit.settles), [False] * len(unit.changes))
@@ -342,30 +319,23 @@ class Ledger:
         subscription = group.subscription(member) if group else None
         if subscription is None:
             return None
-        if member.name in subscription.starved:  # whatever comes due, it has no credit for it
-            return subscription.lapses(member.name)
+        if member.name in subscription.starved:
+            return subscription.next_due(member.name)
         dues = [cursor.log.scheduled[0][0] for cursor in subscription.cursors.values() if cursor.log.scheduled]
-        due = subscription.next_due()
-        return min(dues, default=due) if due is None else min([due, *dues])
+        due = subscription.next_due(member.name)
+        return min(dues, default=None) if due is None else min([due, *dues])
 
-    def take(self, group_name: str, member: Member, limit: int, lanes: Sequence[int], now: float) -> Sequence[Delivery]:
-        """Hand at most `limit` events to `member`, within its credit (rule 6)."""
+    def take(
+        self, group_name: str, member: Member, credit: int, limit: int, lanes: Sequence[int], now: float
+    ) -> Sequence[Delivery]:
+        """Hand at most `limit` events to `member`, which may hold `credit` in all (rule 6)."""
         group = self._group(group_name)
-        attached = group.attached.get(member.name)
-        if attached is None or group.subscription(member) is None:
-            self.attach(group_name, member, attached.credit if attached else limit, now)
-            attached = group.attached[member.name]
-        attached.seen = now
         subscription = group.subscription(member)
-        if subscription is None:
-            return ()
-        free = attached.credit - subscription.holding[member.name]
-        room = min(limit, free if free > 0 else subscription.lapsed(member.name, now))
-        if room <= 0:
-            subscription.starved.add(member.name)
-            return ()
-        subscription.starved.discard(member.name)
-        return subscription.take(member.name, room, lanes, now)
+        if member.name not in group.attached or subscription is None:
+            self.attach(group_name, member, now)  # it was not heard of for long, or dropped: it joins anew
+            subscription = group.subscription(member)
+        group.attached[member.name].seen = now
+        return subscription.take(member.name, credit, limit, lanes, now) if subscription else ()
 
     def extend(
         self, group_name: str, member: Member, tokens: Sequence[Held], by_s: float, now: float
@@ -415,7 +385,7 @@ class Ledger:
                 row.put.envelope,
                 now - row.at,
                 row.put.key,
-                row.put.lane,
+                row.lane,
                 row.put.entry,
                 row.put.generation,
             )
@@ -430,7 +400,7 @@ class Ledger:
     def describe(self, now: float) -> Catalogue:
         """Return all topics and groups."""
         topics = [self._topic_info(log) for name, log in sorted(self.logs.items()) if not name.startswith("$")]
-        groups = [_group_info(group, now) for _, group in sorted(self.groups.items())]
+        groups = [group.info(now) for _, group in sorted(self.groups.items())]
         return Catalogue(tuple(topics), tuple(groups))
 
     def _topic_info(self, log: Log) -> TopicInfo:
@@ -443,18 +413,6 @@ class Ledger:
             unheard=log.unheard,
             groups=tuple(sorted(name for name, group in self.groups.items() if group.hears(log.name))),
         )
-
-
-def _group_info(group: _Group, now: float) -> GroupInfo:
-    members = []
-    for attached in group.attached.values():
-        subscription = group.subscription(attached.member)
-        held = subscription.holding[attached.member.name] if subscription else 0
-        members.append(
-            MemberInfo(name=attached.member.name, named=attached.member.named, seen_s=now - attached.seen, held=held)
-        )
-    idle_s = None if group.idle_since is None else now - group.idle_since
-    return GroupInfo(spec=group.spec, members=tuple(members), idle_s=idle_s)
 
 
 def _unique(tokens: Sequence[Held]) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from bisect import insort
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 import msgspec
@@ -12,15 +11,20 @@ import msgspec
 from vagus.backend import Delivery, Done, Ending, Figures, Release, Start
 from vagus.ledger.log import Log, Row
 
+_ALL_LANES = range(9, -1, -1)
+
 
 class Cursor:
     """How far a subscription has passed one lane of one log; `start` is where it began."""
 
-    __slots__ = ("generation", "lane", "log", "next", "replay_until", "start")
+    __slots__ = ("generation", "inbox", "lane", "log", "next", "replay_until", "served", "source", "start")
 
     def __init__(self, log: Log, lane: int, start: int) -> None:
         self.log = log
         self.lane = lane
+        self.source = log.lanes[lane]
+        self.inbox = log.name.startswith("$inbox.")
+        self.served = 0
         self.start = start
         self.next = start
         self.replay_until = start
@@ -29,16 +33,20 @@ class Cursor:
     @property
     def ready(self) -> int:
         """How many events of the lane are still unread."""
-        return self.log.lanes[self.lane].count - self.next
+        return self.source.count - self.next
 
 
 class Claim(msgspec.Struct, eq=False):
-    """What one take handed to one member, under one lease; `left` of it are not settled yet."""
+    """What one take handed to one member, under one lease; `left` of it are not settled yet.
+
+    Once `lapsed`, it binds no credit of its member; until somebody else takes it, it may still be settled.
+    """
 
     member: str
     until: float
     held: list[Held]
     left: int
+    lapsed: bool = False
 
 
 class Held(msgspec.Struct, eq=False):
@@ -61,8 +69,8 @@ class Aside(msgspec.Struct, eq=False):
     note: bytes
 
 
-def _entered_at(aside: Aside) -> tuple[str, int]:
-    return aside.row.log, aside.row.position
+def _turn(cursor: Cursor) -> tuple[bool, int]:
+    return not cursor.inbox, cursor.served
 
 
 class Subscription:
@@ -77,10 +85,12 @@ class Subscription:
         self.held: dict[Row, Held] = {}
         self.holding: dict[str, int] = defaultdict(int)
         self.starved: set[str] = set()
+        self._by_lane: dict[int, list[Cursor]] = defaultdict(list)
         self._claims: list[tuple[float, int, Claim]] = []
+        self._lost: deque[Held] = deque()
         self._waiting: list[tuple[float, int, Aside]] = []
         self._aside: set[Row] = set()
-        self._busy: set[str] = set()
+        self._busy: dict[str, int] = {}
         self._parked: dict[str, deque[Aside]] = {}
         self._free: dict[int, deque[str]] = defaultdict(deque)
         self._order = 0
@@ -97,19 +107,23 @@ class Subscription:
         """Read `log` too: lanes that are new to this subscription begin at `start`."""
         for number, lane in enumerate(log.lanes):
             if (log.name, number) not in self.cursors:
-                self.cursors[log.name, number] = Cursor(log, number, lane.start(start, now))
+                cursor = self.cursors[log.name, number] = Cursor(log, number, lane.start(start, now))
+                self._by_lane[number].append(cursor)
                 log.reread()
 
     def remove_log(self, name: str) -> None:
-        """Read `name` no more; what was unread there is forgotten, what was handed out stays in the books."""
+        """Read `name` no more: what was unread there is skipped, what was handed out stays where it is."""
         for key in [key for key in self.cursors if key[0] == name]:
             cursor = self.cursors.pop(key)
-            self._matched_before += cursor.next - cursor.start
+            self._by_lane[cursor.lane].remove(cursor)
+            self._matched_before += cursor.source.count - cursor.start
+            self.counts["skipped"] += cursor.ready
+        self._offer_all()
 
     def seek(self, start: Start, now: float) -> None:
-        """Move every cursor; going back raises the generation of what lies between, going forward skips it."""
-        for cursor in self.cursors.values():
-            target = cursor.log.lanes[cursor.lane].start(start, now)
+        """Move the cursors of all topics; going back raises the generation of what lies between, forward skips it."""
+        for cursor in [cursor for cursor in self.cursors.values() if not cursor.inbox]:
+            target = cursor.source.start(start, now)
             if target < cursor.next:
                 self.replayed += cursor.next - target
                 cursor.replay_until = max(cursor.replay_until, cursor.next)
@@ -118,6 +132,7 @@ class Subscription:
             else:
                 self.counts["skipped"] += target - cursor.next
             cursor.next = target
+        self._offer_all()
 
     def settled(self, row: Row, lane: int) -> bool:
         """Return whether this subscription is done with `row` for good."""
@@ -128,31 +143,42 @@ class Subscription:
 
     # --- taking ------------------------------------------------------------------------------------------------------
 
-    def next_due(self) -> float | None:
-        """Return the instant at which something comes back by itself: a lapsing lease or a due time."""
+    def next_due(self, member: str) -> float | None:
+        """Return the instant at which something comes back to `member` by itself: a lapsing lease or a due time."""
         while self._claims and not self._claims[0][2].left:
             heapq.heappop(self._claims)
-        dues = [heap[0][0] for heap in (self._claims, self._waiting) if heap]
-        return min(dues) if dues else None
+        # Whatever comes due, a member without credit cannot take it before a lease lapses, maybe its own.
+        heaps = (self._claims,) if member in self.starved else (self._claims, self._waiting)
+        return min((heap[0][0] for heap in heaps if heap), default=None)
 
-    def lapsed(self, member: str, now: float) -> int:
-        """Return how many events of `member` have outlived their lease: they bind no credit of it."""
-        return sum(1 for held in self.held.values() if held.claim.member == member and held.claim.until <= now)
+    def lapse(self, now: float) -> None:
+        """End the leases that ran out: what they covered binds no credit, and anybody may take it."""
+        while self._claims and (self._claims[0][0] <= now or not self._claims[0][2].left):
+            claim = heapq.heappop(self._claims)[2]
+            if claim.left:
+                claim.lapsed = True
+                self.holding[claim.member] -= claim.left
+                self._lost.extend(held for held in claim.held if held.claim is claim)
 
-    def lapses(self, member: str) -> float | None:
-        """Return the instant at which the first lease of `member` lapses."""
-        return min((held.claim.until for held in self.held.values() if held.claim.member == member), default=None)
-
-    def take(self, member: str, limit: int, lanes: Sequence[int], now: float) -> list[Delivery]:
-        """Hand at most `limit` events to `member` (rule 6)."""
-        claim = Claim(member, now + self.lease_s, [], 0)
+    def take(self, member: str, credit: int, limit: int, lanes: Sequence[int], now: float) -> list[Delivery]:
+        """Hand at most `limit` events to `member`, which may hold `credit` in all (rule 6)."""
+        self.lapse(now)
         out: list[Delivery] = []
-        self._take_lost(claim, out, limit, now)
-        self._take_due(claim, out, limit, now)
-        for lane in lanes or range(9, -1, -1):
+        limit = min(limit, credit - self.holding[member])
+        if limit <= 0:
+            self.starved.add(member)
+            return out
+        self.starved.discard(member)
+        claim = Claim(member, now + self.lease_s, [], 0)
+        if self._lost:
+            self._take_lost(claim, out, limit)
+        if self._waiting:
+            self._take_due(claim, out, limit, now)
+        for lane in lanes or _ALL_LANES:
             if len(out) >= limit:
                 break
-            self._take_freed(claim, out, limit, lane)
+            if self._free[lane]:
+                self._take_freed(claim, out, limit, lane)
             self._take_logs(claim, out, limit, lane)
         if claim.held:
             claim.left = len(claim.held)
@@ -169,21 +195,15 @@ class Subscription:
         claim.held.append(held)
         self.held[row] = held
         put = row.put
-        out.append(Delivery(row.log, put.envelope, held, row.position, put.key, put.lane, generation, losses, note))
+        out.append(Delivery(row.log, put.envelope, held, row.position, put.key, row.lane, generation, losses, note))
 
-    def _take_lost(self, claim: Claim, out: list[Delivery], limit: int, now: float) -> None:
-        while self._claims and len(out) < limit:
-            until, _, lapsed = self._claims[0]
-            if lapsed.left and until > now:
-                return
-            while lapsed.held and len(out) < limit:
-                held = lapsed.held.pop(0)
-                if held.claim is lapsed and self.held.get(held.row) is held:
-                    self._drop_from_claim(held)
-                    self.lost += 1
-                    self._hand(claim, out, held.row, held.generation, held.losses + 1, held.note)
-            if not lapsed.held:
-                heapq.heappop(self._claims)
+    def _take_lost(self, claim: Claim, out: list[Delivery], limit: int) -> None:
+        while self._lost and len(out) < limit:
+            held = self._lost.popleft()
+            if held.claim.lapsed and self.holds(held):  # else it was settled or extended after all
+                self._drop_from_claim(held)
+                self.lost += 1
+                self._hand(claim, out, held.row, held.generation, held.losses + 1, held.note)
 
     def _take_due(self, claim: Claim, out: list[Delivery], limit: int, now: float) -> None:
         while self._waiting and len(out) < limit and self._waiting[0][0] <= now:
@@ -195,78 +215,118 @@ class Subscription:
         free = self._free[lane]
         while free and len(out) < limit:
             key = free.popleft()
-            parked = self._parked.get(key)
-            if not parked or key in self._busy or parked[0].row.put.lane != lane:
-                continue
-            aside = parked.popleft()
-            if not parked:
-                del self._parked[key]
-            self._aside.discard(aside.row)
-            self._busy.add(key)
+            if key not in self._parked or key in self._busy:
+                continue  # another take was quicker; it is offered again when it is free again
+            aside = self._unpark(key)
+            self._busy[key] = 1
             self._hand(claim, out, aside.row, aside.generation, aside.losses, aside.note)
 
     def _take_logs(self, claim: Claim, out: list[Delivery], limit: int, lane: int) -> None:
-        cursors = [cursor for cursor in self.cursors.values() if cursor.lane == lane and cursor.ready]
+        cursors = [cursor for cursor in self._by_lane.get(lane, ()) if cursor.source.count > cursor.next]
         if len(cursors) > 1:
-            self._turn += 1
-            turn = self._turn % len(cursors)
-            cursors = cursors[turn:] + cursors[:turn]
-            cursors.sort(key=lambda cursor: not cursor.log.name.startswith("$inbox."))
+            cursors.sort(key=_turn)
         for cursor in cursors:
+            if len(out) >= limit:
+                return
+            self._turn += 1
+            cursor.served = self._turn
             while cursor.ready and len(out) < limit:
-                self._take_run(claim, out, limit, cursor)
+                self._take_run(claim, out, limit - len(out), cursor)
 
-    def _take_run(self, claim: Claim, out: list[Delivery], limit: int, cursor: Cursor) -> None:
-        lane = cursor.log.lanes[cursor.lane]
-        first = cursor.next - lane.base
-        for row in lane.rows[first : first + limit - len(out)]:
+    def _take_run(self, claim: Claim, out: list[Delivery], room: int, cursor: Cursor) -> None:
+        source = cursor.source
+        first = cursor.next - source.base
+        rows = source.rows[first : first + room]
+        for row in rows:
             cursor.next += 1
-            if cursor.generation and (row in self.held or row in self._aside):
-                self.counts["skipped"] += 1
-                continue
-            generation = row.put.generation
-            if row.index < cursor.replay_until:
-                generation += cursor.generation
-            key = row.put.key
+            put = row.put
+            generation = put.generation
+            if cursor.generation:
+                if row in self.held or row in self._aside:
+                    self.counts["skipped"] += 1
+                    continue
+                if row.index < cursor.replay_until:
+                    generation += cursor.generation
+            key = put.key
             if key is not None and self.ordered:
                 if not self._may_go(key, row, cursor):
-                    self._park(key, Aside(row, generation, 0, row.put.note))
+                    self._park(key, Aside(row, generation, 0, put.note))
                     continue
-                self._busy.add(key)
-            self._hand(claim, out, row, generation, 0, row.put.note)
+                self._busy[key] = 1
+            self._hand(claim, out, row, generation, 0, put.note)
 
     # --- keys --------------------------------------------------------------------------------------------------------
+
+    def set_ordered(self, ordered: bool, now: float) -> None:
+        """Keep the order of keys from now on, or no longer: then nothing needs to stay parked."""
+        if ordered == self.ordered:
+            return
+        self.ordered = ordered
+        rows = [*self.held, *(aside.row for _, _, aside in self._waiting)] if ordered else []
+        self._busy = Counter(row.put.key for row in rows if row.put.key is not None)
+        for parked in self._parked.values():
+            for aside in parked:
+                self._push_waiting(aside, now)
+        self._parked.clear()
+        self._free.clear()
 
     def _may_go(self, key: str, row: Row, cursor: Cursor) -> bool:
         if key in self._busy:
             return False
-        parked = self._parked.get(key)
-        if parked and not (parked[0].row.log == row.log and row.position < parked[0].row.position):
-            return False
+        if key in self._parked:
+            head = self._parked[key][0].row
+            if head.log != row.log or head.position < row.position:
+                return False
         return len(cursor.log.lanes) == 1 or not self._unread_before(row, cursor.log)
 
     def _unread_before(self, row: Row, log: Log) -> bool:
         return log.earlier_unread(row, lambda lane: self.cursors[log.name, lane].next)
 
     def _park(self, key: str, aside: Aside) -> None:
-        self._aside.add(aside.row)
+        """Add to the events of a busy key: last, or before later ones of its log whose lane was read earlier."""
+        row = aside.row
+        self._aside.add(row)
         parked = self._parked.setdefault(key, deque())
-        if parked and _entered_at(parked[-1]) > _entered_at(aside) and parked[-1].row.log == aside.row.log:
-            insort(parked, aside, key=_entered_at)  # its lane was read after a higher one
-        else:
-            parked.append(aside)
+        place = len(parked)
+        for index in range(place - 1, -1, -1):
+            other = parked[index].row
+            if other.log == row.log:
+                if other.position < row.position:
+                    break
+                place = index
+        parked.insert(place, aside)
+
+    def _unpark(self, key: str) -> Aside:
+        parked = self._parked[key]
+        aside = parked.popleft()
+        if not parked:
+            del self._parked[key]
+        self._aside.discard(aside.row)
+        return aside
 
     def _free_key(self, key: str) -> bool:
-        self._busy.discard(key)
-        parked = self._parked.get(key)
-        if not parked:
+        others = self._busy.pop(key, 1) - 1
+        if others:  # handed out before order was asked for
+            self._busy[key] = others
             return False
-        head = parked[0].row
-        cursor = self.cursors.get((head.log, 0))
-        if cursor is not None and len(cursor.log.lanes) > 1 and self._unread_before(head, cursor.log):
-            return True
-        self._free[head.put.lane].append(key)
+        if key not in self._parked:
+            return False
+        self._offer(key)
         return True
+
+    def _offer(self, key: str) -> None:
+        """Let the next take have the first parked event of a free key, unless an earlier one is yet to be read."""
+        head = self._parked[key][0].row
+        cursor = self.cursors.get((head.log, 0))
+        if cursor is None or len(cursor.log.lanes) == 1 or not self._unread_before(head, cursor.log):
+            self._free[head.lane].append(key)
+
+    def _offer_all(self) -> None:
+        """Look again at what every free key waits for, after cursors have moved."""
+        self._free.clear()
+        for key in self._parked:
+            if key not in self._busy:
+                self._offer(key)
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -283,17 +343,20 @@ class Subscription:
             self.counts[action.ending] += 1
             key = row.put.key
             freed = self._free_key(key) if key is not None and self.ordered else False
-            return freed or held.claim.member in self.starved
+            return freed or (bool(self.starved) and held.claim.member in self.starved)
         note = held.note if action.note is None else action.note
         self._aside.add(row)
-        self._order += 1
-        aside = Aside(row, held.generation, held.losses, note)
-        heapq.heappush(self._waiting, (now + max(0.0, action.after_s), self._order, aside))
+        self._push_waiting(Aside(row, held.generation, held.losses, note), now + max(0.0, action.after_s))
         return True
+
+    def _push_waiting(self, aside: Aside, due: float) -> None:
+        self._order += 1
+        heapq.heappush(self._waiting, (due, self._order, aside))
 
     def _drop_from_claim(self, held: Held) -> None:
         claim = held.claim
-        self.holding[claim.member] -= 1
+        if not claim.lapsed:
+            self.holding[claim.member] -= 1
         claim.left -= 1
         if not claim.left:
             claim.held.clear()
@@ -323,6 +386,7 @@ class Subscription:
         for held in mine:
             self.settle(held, Release(), now)
         self.holding.pop(member, None)
+        self.starved.discard(member)
         return bool(mine)
 
     # --- books -------------------------------------------------------------------------------------------------------
@@ -330,12 +394,10 @@ class Subscription:
     def figures(self, now: float) -> Figures:
         """Return the books (rule 12)."""
         cursors = self.cursors.values()
-        inbox = next((c.log for c in cursors if c.log.name.startswith("$inbox.")), None)
-        entries = inbox.entries if inbox else {}
-        redriven, moved = entries.get("redriven", 0), entries.get("moved", 0)
-        replayed = entries.get("replayed", 0)
-        entered = self._matched_before + sum(c.log.lanes[c.lane].count - c.start for c in cursors)
-        oldest = [c.log.lanes[c.lane].rows[c.next - c.log.lanes[c.lane].base].at for c in cursors if c.ready]
+        entries = next(c.log.entries for c in cursors if c.inbox)
+        redriven, moved, replayed = (entries.get(entry, 0) for entry in ("redriven", "moved", "replayed"))
+        entered = self._matched_before + sum(c.source.count - c.start for c in cursors)
+        oldest = [c.source.rows[c.next - c.source.base].at for c in cursors if c.ready]
         waiting = len(self._waiting)
         return Figures(
             group=self.group,

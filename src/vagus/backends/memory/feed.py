@@ -22,7 +22,7 @@ class MemoryFeed:
         self._left = left
         self._waiting: asyncio.Future[None] | None = None
         self._closed = False
-        place.ledger.attach(group, member, credit, place.clock.now())
+        place.ledger.attach(group, member, place.clock.now())
 
     def look(self, grown: set[str], gained: set[Subscription]) -> None:
         """Wake up if the member's subscription gained something, or reads a log that grew."""
@@ -43,7 +43,7 @@ class MemoryFeed:
                 raise ConnectionLost("the feed is closed", hint="attach again")
             now = place.clock.now()
             place.advance(now)
-            deliveries = place.ledger.take(self._group, self._member, limit, lanes, now)
+            deliveries = place.ledger.take(self._group, self._member, self._credit, limit, lanes, now)
             if deliveries:
                 return deliveries
             await self._wait(now)
