@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,7 @@ from vagus.backend import Delivery, Position, Put, PutOutcome, Topic
 from vagus.delivery.hop import HopLimit, next_hops
 from vagus.delivery.lane import lane_of
 from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
-from vagus.message import CloudEvent, check_topic, encode, instant_text
+from vagus.message import CloudEvent, EventType, Wire, check_topic, encode, instant_text
 from vagus.reliability.dedupe import output_id, published
 
 
@@ -57,6 +57,14 @@ class Cause(msgspec.Struct, frozen=True):
     member: str | None
 
 
+class Route(NamedTuple):
+    """Where the events of a class go, and how."""
+
+    etype: EventType
+    target: Topic
+    wire: Wire
+
+
 class HopsExceeded(Exception):
     """An output would be too far from the first event of its chain; its cause becomes a dead letter."""
 
@@ -68,28 +76,59 @@ class Publisher:
         self._topics = topics
         self._identities = identities
         self._source = source
+        self._routes: dict[type, Route] = {}
+        self._routed_at = -1
 
     def first(self, obj: Any, options: PublishOptions, *, until: str | None = None) -> tuple[Put, CloudEvent]:
         """Return the put of an event that nothing caused; `until` marks the first event of a started run."""
+        if options is DEFAULTS and until is None and type(obj) is not dict:
+            return self._plain(obj)
         self._check_id(options.id)
         id = options.id or self._identities.new_id()
-        event = self._event(obj, options, id, correlationid=id, traceparent=self._identities.trace(None))
-        if until is not None:
-            event = msgspec.structs.replace(event, vagusrun=until)
+        trace = self._identities.trace(id, None)
+        event = self._event(obj, options, id, correlationid=id, traceparent=trace, vagusrun=until)
         return self._put(event, options, heard=True), event
+
+    def _plain(self, obj: Any) -> tuple[Put, CloudEvent]:
+        """Do the same for an event without options, of which there are most: the road that must be short."""
+        etype, target, wire = self._route(type(obj))
+        key = None if etype.key is None else etype.key_of(obj)
+        id = self._identities.new_id()
+        event = CloudEvent(
+            id=id,
+            source=self._source,
+            type=etype.topic,
+            time=self._identities.time(),
+            correlationid=id,
+            partitionkey=key,
+            traceparent=self._identities.trace(id, None),
+            data=obj,
+        )
+        return Put(target, encode(etype, event, wire), key, 0, 0.0, published(self._source, id)), event
+
+    def _route(self, cls: type) -> Route:
+        if self._routed_at != self._topics.revision:
+            self._routes, self._routed_at = {}, self._topics.revision
+        route = self._routes.get(cls)
+        if route is None:
+            etype = self._topics.learn(cls)
+            target = Topic(self._topics.qualified(etype.topic))
+            route = self._routes[cls] = Route(etype, target, self._topics.settings(etype.topic).wire)
+        return route
 
     def output(self, obj: Any, options: PublishOptions, cause: Cause, index: int) -> tuple[Put, CloudEvent]:
         """Return the put of a handling's output number `index`, its id derived from the cause."""
         hops = next_hops(cause.event.vagushops)
         if isinstance(hops, HopLimit):
             raise HopsExceeded(hops.sentence)
+        id = output_id(cause.event.id, cause.delivery.generation, cause.group, cause.member, index)
         event = self._event(
             obj,
             options,
-            output_id(cause.event.id, cause.delivery.generation, cause.group, cause.member, index),
+            id,
             correlationid=cause.event.correlationid or cause.event.id,
             causationid=cause.event.id,
-            traceparent=self._identities.trace(cause.event.traceparent),
+            traceparent=self._identities.trace(id, cause.event.traceparent),
             vagushops=hops,
             vagusrun=cause.event.vagusrun,
         )
@@ -100,8 +139,9 @@ class Publisher:
         attributes: dict[str, Any] = {}
         if about is not None:
             attributes = {"correlationid": about.correlationid or about.id, "causationid": about.id}
-        trace = self._identities.trace(about.traceparent if about else None)
-        event = self._event(fact, DEFAULTS, self._identities.new_id(), traceparent=trace, **attributes)
+        id = self._identities.new_id()
+        trace = self._identities.trace(id, about.traceparent if about else None)
+        event = self._event(fact, DEFAULTS, id, traceparent=trace, **attributes)
         return self._put(event, DEFAULTS, heard=False)
 
     def _event(self, obj: Any, options: PublishOptions, id: str, **attributes: Any) -> CloudEvent:

@@ -72,7 +72,7 @@ def _kind(function: Callable[..., Any]) -> Kind:
         return "async stream"
     if inspect.isgeneratorfunction(function):
         return "sync stream"
-    called = type(function).__call__ if callable(function) else None  # an object may have an async __call__
+    called = type(function).__call__  # an object may have an async __call__
     return "async" if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called) else "sync"
 
 

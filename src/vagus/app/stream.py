@@ -104,7 +104,7 @@ class PartWriter:
             self._sending = len(self._unsent)
             self._committer.submit(Unit(changes=[self._append()]), self._sent)
 
-    def _sent(self, outcome: Outcome | VagusError) -> None:
+    def _sent(self, about: object, unit: Unit, outcome: Outcome | VagusError) -> None:
         count, self._sending = self._sending, 0
         if isinstance(outcome, Outcome):
             # A refused append was superseded by a newer attempt: nobody wants these parts any more.

@@ -54,10 +54,12 @@ class Topics:
         self._settings: dict[str, TopicSettings] = {}
         self._types: dict[str, EventType] = {}
         self._qualified: dict[str, str] = {}
+        self.revision = 0
 
     def configure(self, topic: str | type, **changes: Any) -> str:
         """Take settings for a topic; return its name."""
         name = self.learn(topic).topic if isinstance(topic, type) else check_topic(topic)
+        self.revision += 1
         self._settings[name] = msgspec.structs.replace(self.settings(name), **changes)
         return name
 

@@ -24,6 +24,7 @@ class Pace:
         self._fixed = prefetch is not None
         self.credit = self._least
         self._count = 0
+        self._sample = _SAMPLE
         self._since: float | None = None
 
     @property
@@ -36,16 +37,17 @@ class Pace:
         room = self.credit - held
         return room if room * 4 >= self.credit else 0
 
-    def settled(self, now: float) -> None:
-        """Note that one delivery was settled."""
-        if self._fixed:
-            return
-        if self._since is None:
-            self._since = now
+    def settled(self) -> bool:
+        """Note that one delivery was settled; return whether enough were for `measure`."""
         self._count += 1
-        if self._count >= max(_SAMPLE, self.credit // 2):
+        return self._count >= self._sample
+
+    def measure(self, now: float) -> None:
+        """Look at the time that the last ones took, and set the credit to what is handled in a tenth of a second."""
+        if self._since is not None and not self._fixed:
             elapsed_s = now - self._since
             wanted = MOST if elapsed_s <= 0 else int(self._count / elapsed_s * AHEAD_S)
             # It grows and shrinks by at most half or double: one odd sample must not empty the pipe or flood it.
             self.credit = max(self._least, min(self.credit * 2, max(self.credit // 2, wanted), self.most))
-            self._count, self._since = 0, None
+        self._count, self._since = 0, now
+        self._sample = max(_SAMPLE, self.credit // 2)

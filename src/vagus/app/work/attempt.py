@@ -136,6 +136,8 @@ class Attempt:
 
 def publish_options(options: Mapping[str, Any]) -> PublishOptions:
     """Return the options of a publish. Raises `InvalidArgument` naming the known ones for another."""
+    if not options:
+        return DEFAULTS
     known = PublishOptions.__struct_fields__
     unknown = [name for name in options if name not in known]
     if unknown:
@@ -163,6 +165,7 @@ class Runner:
         self._fixed = {name: provided[hint] for name, hint in handler.signature.needs.items()}
         self._executor = executor
         self._data = next(iter(handler.signature.data), None)
+        self._bare = not self._fixed and not handler.signature.context and handler.signature.kind == "async"
         self._types: dict[str, EventType | None] = {}
 
     def attempt(self, delivery: Delivery) -> Attempt:
@@ -227,7 +230,12 @@ class Runner:
     # --- during ------------------------------------------------------------------------------------------------------
 
     async def _handle(self, attempt: Attempt) -> Unit:
-        await self._collect(attempt, self._arguments(attempt))
+        if self._bare and self._data is not None:
+            found = await self.handler.function(**{self._data: self._typed(attempt)})
+            if found is not None:
+                self._keep(attempt, found)
+        else:
+            await self._collect(attempt, self._arguments(attempt))
         return self._done(attempt)
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:

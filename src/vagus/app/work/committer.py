@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from vagus.backend import Backend, Outcome, Unit
 from vagus.errors import BackendError, VagusError
 
-Answer: TypeAlias = Callable[[Outcome | VagusError], None]
+Answer: TypeAlias = Callable[[Any, Unit, Outcome | VagusError], None]
+"""Is told what the unit was about, the unit, and its outcome or the error that befell the whole commit."""
 
 IN_FLIGHT = 2
 """Commits under way at once: one is carried out while the next one is on its way."""
@@ -21,16 +22,16 @@ class Committer:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._units: list[Unit] = []
-        self._answers: list[Answer] = []
+        self._answers: list[tuple[Answer, Any]] = []
         self._flying: set[asyncio.Task[None]] = set()
         self._flush_planned = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, unit: Unit, answer: Answer) -> None:
-        """Commit `unit` soon and call `answer` with its outcome, or with the error that befell the whole commit."""
+    def submit(self, unit: Unit, answer: Answer, about: Any = None) -> None:
+        """Commit `unit` soon, and then call `answer`."""
         self._units.append(unit)
-        self._answers.append(answer)
+        self._answers.append((answer, about))
         if not self._flush_planned and len(self._flying) < IN_FLIGHT:
             self._flush_planned = True
             self._idle.clear()
@@ -39,16 +40,7 @@ class Committer:
     async def commit(self, unit: Unit) -> Outcome:
         """Commit `unit` and wait for its outcome; raises what befell the whole commit."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-        def answer(outcome: Outcome | VagusError) -> None:
-            if future.done():
-                return
-            if isinstance(outcome, VagusError):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
-
-        self.submit(unit, answer)
+        self.submit(unit, _resolve, future)
         return await future
 
     async def settled(self) -> None:
@@ -63,21 +55,18 @@ class Committer:
         self._flying.add(task)
         task.add_done_callback(self._landed)
 
-    async def _carry(self, units: list[Unit], answers: list[Answer]) -> None:
+    async def _carry(self, units: list[Unit], answers: list[tuple[Answer, Any]]) -> None:
+        outcomes: Sequence[Outcome | VagusError]
         try:
             outcomes = await self._backend.commit(units)
         except VagusError as error:
-            for answer in answers:
-                answer(error)
-            return
+            outcomes = [error] * len(units)
         except Exception as error:
             trouble = BackendError(f"the backend failed to commit: {error!r}", hint="this is a fault of the backend")
             trouble.__cause__ = error
-            for answer in answers:
-                answer(trouble)
-            return
-        for answer, outcome in zip(answers, outcomes, strict=True):
-            answer(outcome)
+            outcomes = [trouble] * len(units)
+        for (answer, about), unit, outcome in zip(answers, units, outcomes, strict=True):
+            answer(about, unit, outcome)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
@@ -88,3 +77,12 @@ class Committer:
             asyncio.get_running_loop().call_soon(self._flush)
         elif not self._flying and not self._units:
             self._idle.set()
+
+
+def _resolve(future: asyncio.Future[Outcome], unit: Unit, outcome: Outcome | VagusError) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, VagusError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -67,10 +67,11 @@ class Worker:
         self._turn = 0
         self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
         self._queue: deque[Attempt] = deque()
-        self._held: dict[int, Attempt] = {}
-        self._running: dict[int, Attempt] = {}
+        self._held: set[Attempt] = set()
+        self._running: dict[Attempt, None] = {}
         self._alone = False
         self._pool: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
@@ -87,7 +88,7 @@ class Worker:
         """Return "stalled" without a connection or with an attempt over its time, else "working" or "waiting"."""
         limit_s = self._handler.timeout_s
         now = self._now()
-        late = limit_s is not None and any(a.started_at + limit_s < now for a in self._running.values())
+        late = limit_s is not None and any(a.started_at + limit_s < now for a in self._running)
         if late or not self._connected:
             return "stalled"
         return "working" if self._held else "waiting"
@@ -158,7 +159,7 @@ class Worker:
 
     def _receive(self, delivery: Delivery) -> None:
         attempt = self.runner.attempt(delivery)
-        self._held[id(attempt)] = attempt
+        self._held.add(attempt)
         self._empty.clear()
         if delivery.losses >= LOSS_LIMITS.alone:
             self._alone = True  # it may kill this process: it runs while nothing else is held
@@ -187,20 +188,20 @@ class Worker:
         asyncio.get_running_loop().call_soon(self._wake)
 
     async def _work(self) -> None:
+        task = asyncio.current_task()
+        batch = self._handler.signature.batch
         while True:
-            while self._queue and not self._must_wait():
-                if self._handler.signature.batch:
-                    await self._one_batch()
+            while self._queue and not (self._alone and self._must_wait()):
+                if batch:
+                    await self._one_batch(task)
                 else:
-                    await self._one()
+                    await self._one(task)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future
 
     def _must_wait(self) -> bool:
         """An event that may kill its worker waits until it is the only one here; so do those behind it."""
-        if not self._alone:
-            return False
         if self._running:
             return True
         suspects = [a for a in self._queue if a.delivery.losses >= LOSS_LIMITS.alone]
@@ -213,15 +214,16 @@ class Worker:
         self._queue = deque(suspects[:1])
         return len(self._held) > 1
 
-    async def _one(self) -> None:
+    async def _one(self, task: asyncio.Task[None] | None) -> None:
         attempt = self._queue.popleft()
-        self._begin([attempt])
+        self._begin(attempt, task)
         try:
             unit = await self.runner.run(attempt)
         except Exception:
             unit = self._fault(attempt)
         finally:
-            self._end([attempt])
+            attempt.task = None
+            del self._running[attempt]
         self._submit(attempt, unit)
 
     def _fault(self, attempt: Attempt) -> Unit:
@@ -230,33 +232,31 @@ class Worker:
         attempt.result = "handed_back"
         return Unit((), (Settle(attempt.delivery.token, Release(_AGAIN_S[-1])),))
 
-    async def _one_batch(self) -> None:
+    async def _one_batch(self, task: asyncio.Task[None] | None) -> None:
         suspect = self._queue[0].delivery.losses >= LOSS_LIMITS.alone
         count = 1 if suspect else min(self._handler.batch, len(self._queue))
         attempts = [self._queue.popleft() for _ in range(count)]
-        self._begin(attempts)
+        for attempt in attempts:
+            self._begin(attempt, task)
         units: Sequence[Unit]
         try:
             units = await self.runner.run_batch(attempts)
         except Exception:
             units = [self._fault(attempt) for attempt in attempts]
         finally:
-            self._end(attempts)
+            for attempt in attempts:
+                attempt.task = None
+                del self._running[attempt]
         for attempt, unit in zip(attempts, units, strict=True):
             self._submit(attempt, unit)
 
-    def _begin(self, attempts: list[Attempt]) -> None:
-        task, now = asyncio.current_task(), self._now()
-        for attempt in attempts:
-            attempt.task, attempt.started_at = task, now
-            self._running[id(attempt)] = attempt
-        if self._handler.timeout_s is not None and "timeout" not in self._timers:
-            self._plan("timeout", self._handler.timeout_s, self._stop_late)
-
-    def _end(self, attempts: list[Attempt]) -> None:
-        for attempt in attempts:
-            attempt.task = None
-            self._running.pop(id(attempt), None)
+    def _begin(self, attempt: Attempt, task: asyncio.Task[None] | None) -> None:
+        attempt.task = task
+        self._running[attempt] = None
+        if self._handler.timeout_s is not None:
+            attempt.started_at = self._now()
+            if "timeout" not in self._timers:
+                self._plan("timeout", self._handler.timeout_s, self._stop_late)
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ class Worker:
         if attempt.cancelled == "lost":
             self._let_go(attempt)
             return
-        self.runner.tools.committer.submit(unit, lambda outcome: self._settled(attempt, unit, outcome))
+        self.runner.tools.committer.submit(unit, self._settled, attempt)
 
     def _settled(self, attempt: Attempt, unit: Unit, outcome: Outcome | VagusError) -> None:
         if isinstance(outcome, VagusError):
@@ -294,14 +294,16 @@ class Worker:
             self._wake()
 
     def _let_go(self, attempt: Attempt) -> None:
-        self._held.pop(id(attempt), None)
-        self._pace.settled(self._now())
+        self._held.discard(attempt)
+        if self._pace.settled():
+            self._pace.measure(self._now())
         if not self._held:
             self._alone = False
             self._empty.set()
         elif self._alone:
             self._wake()
-        self._room.set()
+        if not self._room.is_set():
+            self._room.set()
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -316,11 +318,11 @@ class Worker:
         """Stop the attempts that run over their time, and look again when the next one would."""
         limit_s = self._handler.timeout_s or 0.0
         now = self._now()
-        for attempt in list(self._running.values()):
+        for attempt in list(self._running):
             left_s = attempt.started_at + limit_s - now
             if left_s <= 0:
                 attempt.cancel("timeout")
-        starts = [a.started_at for a in islice(self._running.values(), 1) if a.cancelled is None]
+        starts = [a.started_at for a in islice(self._running, 1) if a.cancelled is None]
         if starts or self._running:
             self._plan("timeout", max(0.01, min(starts, default=now) + limit_s - now), self._stop_late)
 
@@ -330,13 +332,13 @@ class Worker:
     def _extend(self) -> None:
         if self._held:
             task = asyncio.get_running_loop().create_task(self._extend_held(), name=f"extend {self._group}")
-            self._pool.add(task)
-            task.add_done_callback(self._pool.discard)
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
         self._plan_extension()
 
     async def _extend_held(self) -> None:
         assert self._feed is not None, "leases exist after joining"
-        held = list(self._held.values())
+        held = list(self._held)
         try:
             lost = await self._feed.extend([attempt.delivery.token for attempt in held], self._handler.lease_s)
         except BackendError as error:
@@ -350,7 +352,7 @@ class Worker:
 
     def _lose(self, attempt: Attempt) -> None:
         """Another member has the event now: stop working on it, whatever it would settle is refused anyway."""
-        if id(attempt) not in self._held:
+        if attempt not in self._held:
             return
         self.counts.lost += 1
         attempt.cancel("lost")
@@ -384,14 +386,15 @@ class Worker:
                 await self._cut_short()
         for timer in self._timers.values():
             timer.cancel()
-        for task in tuple(self._pool):
+        tasks = self._pool | self._errands
+        for task in tasks:
             task.cancel()
-        if self._pool:
-            await asyncio.wait(self._pool)
+        if tasks:
+            await asyncio.wait(tasks)
         await self._leave()
 
     async def _cut_short(self) -> None:
-        for attempt in list(self._running.values()):
+        for attempt in list(self._running):
             attempt.cancel("stopped")
         try:
             async with asyncio.timeout(_AGAIN_S[2]):
