@@ -23,6 +23,7 @@ class Subject:
 
     `url` is called once for each test. `expected`: flags of `Capabilities` that it must declare with that value.
     `lease_s`: the shortest lease, in seconds, at which the system behaves well; many tests wait that long.
+    `patience_s`: how long, in seconds, an event that must come may take to come before the test fails.
     `siblings`: a second backend object of this process, on the same URL, sees the same events (None: as `shared`
     says). `turns_clock`: it takes the time from the clock that it is given, so that days can pass at once.
     """
@@ -31,6 +32,7 @@ class Subject:
     witness: Witness | None = None
     expected: Mapping[str, bool] = field(default_factory=dict)
     lease_s: float = 0.5
+    patience_s: float = 10.0
     siblings: bool | None = None
     turns_clock: bool = False
 

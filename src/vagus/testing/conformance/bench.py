@@ -288,28 +288,31 @@ class Worker:
     feed: Feed
     name: str
 
-    async def take(self, count: int = 1, *, lanes: Sequence[Lane] = (), within_s: float = PATIENCE_S) -> list[Delivery]:
+    async def take(
+        self, count: int = 1, *, lanes: Sequence[Lane] = (), within_s: float | None = None
+    ) -> list[Delivery]:
         """Take exactly `count` deliveries, in as many calls as it needs."""
+        patience_s = within_s or self.bench.subject.patience_s
         got: list[Delivery] = []
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(patience_s):
                 while len(got) < count:
                     got += await self.feed.take(count - len(got), lanes)
         except TimeoutError:
             words = [word_of(delivery.envelope) for delivery in got]
             raise AssertionError(
-                f"{self.name} waited {within_s} s for {count} deliveries and got {len(got)}: {words}"
+                f"{self.name} waited {patience_s:g} s for {count} deliveries and got {len(got)}: {words}"
             ) from None
         assert len(got) == count, f"asked for {count}, was handed {len(got)}"
         return got
 
-    async def one(self, *, lanes: Sequence[Lane] = (), within_s: float = PATIENCE_S) -> Delivery:
+    async def one(self, *, lanes: Sequence[Lane] = (), within_s: float | None = None) -> Delivery:
         """Take one delivery."""
         return (await self.take(lanes=lanes, within_s=within_s))[0]
 
     async def some(self, limit: int = 100) -> list[Delivery]:
         """Take what is there now, and at least one."""
-        return list(await within(self.feed.take(limit, ()), "take"))
+        return list(await within(self.feed.take(limit, ()), "take", self.bench.subject.patience_s))
 
     async def none(self, for_s: float = SILENCE_S, *, lanes: Sequence[Lane] = ()) -> None:
         """Listen for a moment and fail if anything is handed out."""
