@@ -12,7 +12,7 @@ PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check bench docs clean
+.PHONY: help demo test slow check docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -39,9 +39,6 @@ check: $(DEV) ## lint, format, types, laws between rooms, spelling, shape, gener
 
 docs: $(DEV) ## write the generated pages of docs/ anew
 	$(BIN)/python -m tools.pages
-
-bench: $(CORE) ## measure both backends beside raw sqlite3
-	@$(BIN)/vagus bench $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

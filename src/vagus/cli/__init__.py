@@ -14,7 +14,6 @@ SUMMARIES = {
     "dead": "Look at dead letters, send them again, discard them.",
     "doctor": "Look for what is wrong with a backend.",
     "check": "Hold a backend to the delivery contract.",
-    "bench": "Measure backends, beside the raw driver.",
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 

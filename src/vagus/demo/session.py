@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from vagus import App, JoinTimeout, Run
 from vagus.backend import Ago, Record
-from vagus.demo.crew import HANDLERS, INDEXER, Crew
+from vagus.demo.crew import INDEXER, Crew
 from vagus.demo.flow import Answer, PageAdded, PageIndexed, UserQuery
 from vagus.demo.screen import Answered, Screen, Step
 from vagus.errors import ControlError, EventError
@@ -38,17 +37,14 @@ class Session:
         self._asked = 0
         self._poisoned = False
 
-    async def add(self, file: Path) -> None:
+    async def add(self, name: str, body: bytes) -> None:
         """Add a page to the corpus, by an event. Raises RunFailed where it cannot be indexed."""
-        text = file.read_bytes().decode("utf-8", "replace")
-        await self._index(PageAdded(file.name, text))
-
-    async def _index(self, page: PageAdded) -> None:
         await self._crew.start([INDEXER])
+        page = PageAdded(name, body.decode("utf-8", "replace"))
         run = await self._app.start(page, until=PageIndexed, deadline_s=_PATIENCE_S)
         indexed: PageIndexed = await run.result(_PATIENCE_S)
         self._screen.note(
-            "page", f"{indexed.name} is in the corpus: {indexed.sentences} sentences, by pid {indexed.pid}"
+            "page", f"pid {indexed.pid} put {indexed.name} into the corpus: {indexed.sentences} sentences"
         )
 
     async def ask(self, text: str) -> bool:
@@ -95,7 +91,7 @@ class Session:
         if isinstance(end, JoinTimeout):
             self._screen.note("no answer", f"after {end.waited_s} s without {', '.join(end.missing)}")
             return False
-        whole = "".join(words) == end.text
+        whole = bool("".join(words) == end.text)
         answer = Answered(
             question=end.question,
             text=end.text,
@@ -165,10 +161,9 @@ class Session:
         return not odd
 
     async def _letters(self, group: str) -> str:
-        letters = open_letters(await self._app.backend.read(dead_topic(group), Ago(_RECENT_S), _PAGE)).values()
-        return (
-            ", ".join(f"{state.letter.event_type} ({state.letter.error_message})" for state in letters) or "none open"
-        )
+        states = open_letters(await self._app.backend.read(dead_topic(group), Ago(_RECENT_S), _PAGE)).values()
+        letters = [state.letter for state in states]
+        return ", ".join(f"{letter.event_type} ({letter.error_message})" for letter in letters) or "none open"
 
     async def _await_poison(self) -> None:
         """Wait for the poison page's end in the dead letters, where it does not keep anybody waiting."""
@@ -185,6 +180,3 @@ def _note(data: dict[str, Any]) -> str:
     if "user" in data:
         return f"user {data['user']}"
     return str(data.get("status", ""))
-
-
-__all__ = ["HANDLERS", "Session"]

@@ -193,15 +193,18 @@ class Ledger:
         for group in self.groups.values():
             patience = MISSED_LEASES * group.spec.lease_s
             for gone in [a for a in group.attached.values() if a.seen + patience <= now]:
-                del group.attached[gone.member.name]
-                group.idle_since = None if group.attached else now
-                if group.spec.mode == "all":
-                    group.away_since[gone.member.name] = gone.seen
-                    if not gone.member.named:
-                        self._forget_member(group, gone.member.name)
+                self._give_up(group, gone.member, gone.seen, now)
             forgotten = [name for name, since in group.away_since.items() if since + group.spec.forget_after_s <= now]
             for name in forgotten:
                 self._forget_member(group, name)
+
+    def _give_up(self, group: Group, member: Member, seen: float, now: float) -> None:
+        del group.attached[member.name]
+        group.idle_since = None if group.attached else now
+        if group.spec.mode == "all":
+            group.away_since[member.name] = seen
+            if not member.named:
+                self._forget_member(group, member.name)
 
     # --- putting and settling ----------------------------------------------------------------------------------------
 

@@ -14,7 +14,9 @@ from vagus.ledger.subscription import Subscription
 class MemoryFeed:
     """See `vagus.backend.Feed`."""
 
-    def __init__(self, place: Place, group: str, member: Member, credit: int, left: Callable[[MemoryFeed], None]):
+    def __init__(
+        self, place: Place, group: str, member: Member, credit: int, left: Callable[[MemoryFeed], None]
+    ) -> None:
         self._place = place
         self._group = group
         self._member = member

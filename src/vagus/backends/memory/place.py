@@ -72,9 +72,12 @@ class Place:
         """Wake those who follow the streams that were appended to."""
         for change in changes:
             if isinstance(change, Append):
-                for future in self.followers.pop(change.stream, ()):
-                    if not future.done():
-                        future.set_result(None)
+                self._wake_followers_of(change.stream)
+
+    def _wake_followers_of(self, stream: str) -> None:
+        for future in self.followers.pop(stream, ()):
+            if not future.done():
+                future.set_result(None)
 
 
 def place_of(name: str, clock: Clock) -> Place:

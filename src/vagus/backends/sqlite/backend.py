@@ -33,8 +33,7 @@ from vagus.backends.sqlite.feed import SqliteFeed
 from vagus.backends.sqlite.options import parse
 from vagus.backends.sqlite.request import Call, Commit, Wakeups
 from vagus.backends.sqlite.store import SqliteStore
-from vagus.backends.sqlite.watching import watch
-from vagus.backends.sqlite.writer import Writer
+from vagus.backends.sqlite.writer import Writer, watch
 from vagus.clock import Clock, SystemClock
 from vagus.errors import ForkedAfterOpen, NotStarted, mask_url
 from vagus.ledger.sql.tables import MIGRATIONS

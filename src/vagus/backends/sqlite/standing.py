@@ -43,17 +43,22 @@ class Standing:
         if engine.taking.may_take(subscription, name, membership.credit, demand.lanes, now):
             demand.new = True
             return True
-        self._settle_down(demand)
+        self._settle_down(demand, now)
         return False
 
-    def _settle_down(self, demand: Demand) -> None:
+    def _settle_down(self, demand: Demand, now: float) -> None:
         """Note when a demand that finds nothing is to look again."""
         engine, membership = self._engine, demand.membership
         demand.new = False
         demand.due = math.inf
         subscription = engine.members.subscription(membership.group, membership.member.name)
-        if subscription is not None and subscription.holding(membership.member.name) < membership.credit:
+        if subscription is None:
+            return
+        if subscription.holding(membership.member.name, now) < membership.credit:
             demand.due = engine.taking.next_due(subscription)
+        else:
+            # Whatever comes due, a member without credit cannot take it before a lease of its own lapses.
+            demand.due = subscription.lapse_at(membership.member.name)
 
     def _lease_s(self, membership: Membership) -> float:
         team = self._engine.cache.teams.get(membership.group)
@@ -110,7 +115,7 @@ class Standing:
         if engine.taking.may_take(subscription, name, membership.credit, demand.lanes, now):
             deliveries += engine.taking.take(subscription, name, membership.credit, demand.limit, demand.lanes, now)
         if not deliveries:
-            self._settle_down(demand)
+            self._settle_down(demand, now)
         return deliveries
 
     def _note(self, membership: Membership, now: float) -> None:

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from vagus.backends.sqlite.engine.engine import Engine
 from vagus.backends.sqlite.request import Call
-from vagus.backends.sqlite.watching import watch
-from vagus.backends.sqlite.writer import Writer
+from vagus.backends.sqlite.writer import Writer, watch
 from vagus.clock import Clock
 from vagus.store import Append, Change, Part, Value
 

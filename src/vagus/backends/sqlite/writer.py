@@ -18,6 +18,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from vagus.backend import Delivery
 from vagus.backends.sqlite.database import Database
@@ -44,6 +45,8 @@ from vagus.backends.sqlite.standing import Standing
 from vagus.backends.sqlite.transaction import Transactions, is_awaited
 from vagus.clock import Clock, Timer
 from vagus.errors import ConnectionLost
+
+T = TypeVar("T")
 
 #: Longest time between two looks at the database while somebody waits, in seconds.
 SAFETY_S = 5.0
@@ -294,3 +297,28 @@ class Writer:
 def closed(options: Options) -> ConnectionLost:
     """Return the error for whoever asks after the end."""
     return ConnectionLost("the database is closed", where=str(options.path), hint="open the backend again")
+
+
+async def watch(
+    writer: Writer,
+    clock: Clock,
+    wait_s: float,
+    look: Callable[[Engine, float], Sequence[T]],
+    *,
+    topic: str | None = None,
+    stream: str | None = None,
+) -> Sequence[T]:
+    """Return what `look` finds as soon as it finds something, nothing when `wait_s` seconds are over."""
+    future: asyncio.Future[Sequence[T]] = asyncio.get_running_loop().create_future()
+    bit = bit_of("stream", stream or "") if topic is None else bit_of("topic", topic)
+
+    def give_up() -> None:
+        if not future.done():
+            future.set_result([])
+
+    timer = clock.call_later(wait_s, give_up)
+    try:
+        writer.put(Watch(future, look, bit, topic, stream))
+        return await future
+    finally:
+        timer.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import sys
 import tempfile
@@ -47,9 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
     help="Add this text file to the corpus first.",
 )
 @click.option("--break", "breaks", multiple=True, type=click.Choice(BREAKS), help="Break this in the first question.")
-@click.option(
-    "--url", metavar="URL", help="The backend; default: a SQLite file in a folder that is removed at the end."
-)
+@click.option("--url", metavar="URL", help="The backend; default: a SQLite file that is removed at the end.")
 @click.option("--pace", type=float, default=0.02, show_default=True, metavar="SECONDS", help="Time for each word.")
 @click.option("--keep-running", is_flag=True, help="Go on asking after --ask, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
@@ -116,7 +115,7 @@ async def _check(url: str) -> None:
 
 async def _play(session: Session, wanted: Wanted) -> bool:
     for page in wanted.pages:
-        await session.add(page)
+        await session.add(page.name, await asyncio.to_thread(page.read_bytes))
     fine = True
     for question in wanted.questions:
         fine = await session.ask(question) and fine
@@ -128,7 +127,7 @@ async def _play(session: Session, wanted: Wanted) -> bool:
 
 async def _typed() -> AsyncIterator[str]:
     """Yield what is typed, line by line; Enter alone stands for the next built-in question, q ends."""
-    examples = iter(EXAMPLES * 1_000)
+    examples = itertools.cycle(EXAMPLES)
     async with _stdin_lines() as lines:
         while True:
             click.echo(f"\n{style('Ask', bold=True)} (Enter: an example, q: leave) > ", nl=False)

@@ -118,13 +118,14 @@ class Subscription(msgspec.Struct, eq=False, kw_only=True):
     rotation: int = 0
     dirty: bool = False
 
-    def holding(self, member: str) -> int:
-        """How many events `member` holds."""
-        return sum(claim.remaining for claim in self.claims.values() if claim.member == member)
+    def holding(self, member: str, now: float) -> int:
+        """How many events `member` holds under a lease that has not lapsed: what binds its credit."""
+        return sum(claim.remaining for claim in self.claims.values() if claim.member == member and claim.until > now)
 
-    def lapse_at(self) -> float:
-        """Return when the first lease lapses, infinity when there is none."""
-        return min((claim.until for claim in self.claims.values() if claim.remaining), default=math.inf)
+    def lapse_at(self, member: str | None = None) -> float:
+        """Return when the first lease (of `member`) lapses, infinity when there is none."""
+        claims = (claim for claim in self.claims.values() if claim.remaining and member in (None, claim.member))
+        return min((claim.until for claim in claims), default=math.inf)
 
     def next_turn(self) -> int:
         """Count the turn up and return it."""

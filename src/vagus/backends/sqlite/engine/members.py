@@ -28,11 +28,20 @@ class Members:
         self._db.execute(text.SET_MEMBER, (team.id, member.name, member.named, now))
         self._db.execute(text.BUSY_TEAM, (team.id,))
         if team.spec.mode == "all":
-            id = team.subscriptions.get(member.name)
+            id = self._not_forgotten(team, member.name, now)
             if id is None:
                 self._declaring.subscribe(team, member.name, now)
             else:
                 self._set_away(id, None)
+
+    def _not_forgotten(self, team: Team, member: str, now: float) -> int | None:
+        """Return the subscription that waits for `member`; one that waited too long is forgotten now at the latest."""
+        id = team.subscriptions.get(member)
+        since = None if id is None else self._cache.subscription(id).away_since
+        if since is not None and since + team.spec.forget_after_s <= now:
+            self._declaring.unsubscribe(team, member)
+            return None
+        return id
 
     def _set_away(self, id: int, since: float | None) -> None:
         subscription = self._cache.subscription(id)

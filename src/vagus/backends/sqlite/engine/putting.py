@@ -122,15 +122,18 @@ class Putting:
             plans.append(plan)
             log = self._cache.logs.get(log_name(put.target)) or self._new_log(put.target)
             if log.heard:
-                if log.id in self._rooms and not self._is_promised(log, put):
-                    self._rooms[log.id] -= 1
-                    if put.dedupe is not None:
-                        self._promised[log.id].add(put.dedupe)
+                self._use_room(log, put)
                 self._planned.setdefault(log.id, []).append(plan)
             else:
                 plan.outcome = UNHEARD
                 self._cache.tally(log.id, unheard=1)
         return plans
+
+    def _use_room(self, log: Log, put: Put) -> None:
+        if log.id in self._rooms and not self._is_promised(log, put):
+            self._rooms[log.id] -= 1
+            if put.dedupe is not None:
+                self._promised[log.id].add(put.dedupe)
 
     def _new_log(self, target: Target) -> Log:
         heard = isinstance(target, Dead)
@@ -144,11 +147,12 @@ class Putting:
             log = self._cache.logs_by_id[id]
             self._news.logs.add(id)
             for delayed, run in groupby(plans, key=_is_delayed):
-                if delayed:
-                    for plan in run:
-                        self._schedule(log, plan, now)
-                else:
-                    self._enter(log, list(run), now)
+                put = self._schedule_all if delayed else self._enter
+                put(log, list(run), now)
+
+    def _schedule_all(self, log: Log, plans: list[Planned], now: float) -> None:
+        for plan in plans:
+            self._schedule(log, plan, now)
 
     def _schedule(self, log: Log, plan: Planned, now: float) -> None:
         put = plan.put

@@ -90,18 +90,24 @@ class Settling:
             ordered = self._cache.teams_by_id[subscription.team].spec.ordered
             keys: list[str] = []
             for settle in settles:
-                token, action = settle.token, settle.action
-                if isinstance(action, Done):
-                    setattr(subscription, action.ending, getattr(subscription, action.ending) + 1)
-                    if token.key is not None and (ordered or subscription.parked):
-                        keys.append(token.key)
-                else:
-                    self._wait(subscription, token.place, action, now)
-                self.reduce_claim(subscription, token.claim, 1)
+                ended = self._settle(subscription, settle, now)
+                if ended and settle.token.key is not None and (ordered or subscription.parked):
+                    keys.append(settle.token.key)
             subscription.held -= len(settles)
             self._drop(id, [settle.token.place for settle in settles])
             if keys:
                 self._free_keys(subscription, keys)
+
+    def _settle(self, subscription: Subscription, settle: Settle, now: float) -> bool:
+        """Count one delivery as ended, or let it wait; return whether it ended."""
+        token, action = settle.token, settle.action
+        ended = isinstance(action, Done)
+        if isinstance(action, Done):
+            setattr(subscription, action.ending, getattr(subscription, action.ending) + 1)
+        else:
+            self._wait(subscription, token.place, action, now)
+        self.reduce_claim(subscription, token.claim, 1)
+        return ended
 
     def _wait(self, subscription: Subscription, place: int, action: Release, now: float) -> None:
         due = now + max(0.0, action.after_s)

@@ -68,7 +68,7 @@ class Taking:
 
     def may_take(self, subscription: Subscription, member: str, credit: int, lanes: Sequence[int], now: float) -> bool:
         """Return whether a take now may find something; cheap, and never wrong with a no."""
-        if subscription.holding(member) >= credit:
+        if subscription.holding(member, now) >= credit:
             return False
         if subscription.freed or subscription.due_at <= now or subscription.lapse_at() <= now:
             return True
@@ -82,7 +82,7 @@ class Taking:
         self, subscription: Subscription, member: str, credit: int, limit: int, lanes: Sequence[int], now: float
     ) -> list[Delivery]:
         """Hand at most `limit` events to `member`, within its credit."""
-        room = min(limit, credit - subscription.holding(member))
+        room = min(limit, credit - subscription.holding(member, now))
         if room <= 0:
             return []
         hand = Hand(self._cache, subscription, room)

@@ -1,0 +1,151 @@
+"""The command as people type it: real processes on a real SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vagus import App, Event, Retry
+
+VAGUS = [sys.executable, "-m", "vagus"]
+
+
+class Click(Event):
+    user: str
+
+
+def vagus(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command and return what it printed; `TERM` and colours as in a pipe."""
+    env = {**os.environ, **environment}
+    return subprocess.run([*VAGUS, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A database with one event handled, one dead, one waiting for nobody."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    asyncio.run(_fill(url))
+    return url
+
+
+async def _fill(url: str) -> None:
+    app = App(url, name="shop")
+    dead = asyncio.Event()
+
+    @app.on(Click, retry=Retry(attempts=1))
+    async def count(click: Click) -> None:
+        if click.user == "bad":
+            raise ValueError("no such user")
+
+    async with app.running():
+        await app.publish([Click("ann"), Click("bad")])
+        async with asyncio.timeout(20):
+            while not dead.is_set():
+                (figures,) = await app.backend.stats("shop.count")
+                if figures.acked == 1 and figures.dead == 1:
+                    dead.set()
+                await asyncio.sleep(0.01)
+
+
+def test_help_lists_every_command_of_the_release(tmp_path: Path) -> None:
+    told = vagus("--help", cwd=tmp_path)
+
+    for name in ("demo", "worker", "publish", "tail", "topics", "groups", "dead", "doctor", "check"):
+        assert f"  {name} " in told.stdout
+    assert told.returncode == 0
+
+
+def test_groups_and_topics_are_listed_as_json(url: str, tmp_path: Path) -> None:
+    groups = json.loads(vagus("groups", "ls", "--url", url, "--json", cwd=tmp_path).stdout)
+    topics = json.loads(vagus("topics", "--url", url, "--json", cwd=tmp_path).stdout)
+
+    assert "shop.count" in json.dumps(groups)
+    assert "click" in json.dumps(topics)
+
+
+@pytest.mark.requirement("R42")
+def test_dead_letter_is_listed_and_redriven_by_command(url: str, tmp_path: Path) -> None:
+    before = json.loads(vagus("dead", "ls", "shop.count", "--url", url, "--json", cwd=tmp_path).stdout)
+    told = vagus("dead", "redrive", "shop.count", "--all", "--url", url, cwd=tmp_path)
+    after = json.loads(vagus("dead", "ls", "shop.count", "--url", url, "--json", cwd=tmp_path).stdout)
+
+    assert "no such user" in json.dumps(before)
+    assert told.returncode == 0, told.stderr
+    assert "no such user" not in json.dumps(after)
+
+
+def test_unreachable_database_is_named_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "torn.db").write_bytes(b"this is no database at all" * 100)
+
+    told = vagus("topics", "--url", "sqlite:///torn.db", cwd=tmp_path)
+
+    assert told.returncode == 3
+    assert "hint:" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["topics", "--nonsense"], ["nothing"], ["tail", "--url", "memory://", "not a topic!"]]
+)
+def test_wrong_word_ends_with_two_and_no_traceback(words: list[str], tmp_path: Path) -> None:
+    told = vagus(*words, cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+
+
+def test_doctor_finds_the_dead_letter_that_waits(url: str, tmp_path: Path) -> None:
+    told = vagus("doctor", url, cwd=tmp_path, NO_COLOR="1")
+
+    assert "dead" in told.stdout
+    assert "\x1b[" not in told.stdout
+
+
+APP = """
+from vagus import App, Event
+
+app = App("sqlite:///worker.db", name="shop")
+
+
+class Click(Event):
+    user: str
+
+
+@app.on(Click)
+async def count(click: Click) -> None:
+    print("handled", click.user, flush=True)
+"""
+
+
+@pytest.mark.requirement("R75")
+def test_worker_handles_what_a_command_published_and_drains(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    process = subprocess.Popen(
+        [*VAGUS, "worker", "app:app"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _published(tmp_path)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "handled ann\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _published(folder: Path) -> Any:
+    """Publish once the worker has declared its group; until then nobody listens, and the command says so."""
+    for _ in range(50):
+        told = vagus("publish", "click", '{"user": "ann"}', "--url", "sqlite:///worker.db", cwd=folder)
+        if told.returncode == 0:
+            return told
+    raise AssertionError(told.stderr)
