@@ -2,7 +2,11 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+# Before anything imports it, so that failures of the shipped scenarios show what was compared.
+pytest.register_assert_rewrite("vagus.testing.conformance")
 
 # Two slow cores shared with other work make any single example slow now and then; that says nothing about the code.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,15 +10,17 @@ from itertools import islice
 
 import msgspec
 
-from vagus.backend import After, Dead, End, First, Inbox, Position, Put, Start, Target, TopicSpec
+from vagus.backend import After, Dead, End, First, Position, Put, Start, Target, Topic, TopicSpec
 from vagus.errors import InvalidArgument
 
 
 def log_name(target: Target) -> str:
     """Return the name of the log behind a target: the topic, `$inbox.GROUP[/MEMBER]` or `$dead.GROUP`."""
-    if isinstance(target, Inbox):
-        return f"$inbox.{target.group}" if target.member is None else f"$inbox.{target.group}/{target.member}"
-    return f"$dead.{target.group}" if isinstance(target, Dead) else target.name
+    if isinstance(target, Topic):
+        return target.name
+    if isinstance(target, Dead):
+        return f"$dead.{target.group}"
+    return f"$inbox.{target.group}" if target.member is None else f"$inbox.{target.group}/{target.member}"
 
 
 class Row(msgspec.Struct, eq=False, gc=False):

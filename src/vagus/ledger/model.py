@@ -25,8 +25,10 @@ from vagus.backend import (
     PutOutcome,
     Record,
     SeekTo,
+    Settle,
     SettleOutcome,
     Start,
+    Target,
     Topic,
     TopicInfo,
     TopicSpec,
@@ -46,6 +48,7 @@ MISSED_LEASES = 3
 
 _TRIM_EVERY = 512
 _DONE = Outcome(True, (), ("done",))
+_LOST = Outcome(False, (), ("lost",))
 _UNTRIED = PutOutcome("untried")
 
 
@@ -212,78 +215,85 @@ class Ledger:
         """Carry out the units; return their outcomes, the logs that grew and the subscriptions that gained."""
         grown: set[str] = set()
         gained: set[Subscription] = set()
-        outcomes = [self._carry_out(unit, now, grown, gained) for unit in units]
+        outcomes = [
+            self._settle_one(unit.settles[0], now, gained)
+            if len(unit.settles) == 1 and not unit.puts and not unit.changes
+            else self._carry_out(unit, now, grown, gained)
+            for unit in units
+        ]
         if self._since_trim > _TRIM_EVERY:
             self.trim(now)
         return outcomes, grown, gained
 
+    def _settle_one(self, settle: Settle, now: float, gained: set[Subscription]) -> Outcome:
+        """Carry out the most frequent of units: one settle and nothing else."""
+        held: Held = settle.token
+        subscription = held.subscription
+        if not subscription.holds(held):
+            return _LOST
+        if subscription.settle(held, settle.action, now):
+            gained.add(subscription)
+        return _DONE
+
     def _carry_out(self, unit: Unit, now: float, grown: set[str], gained: set[Subscription]) -> Outcome:
-        refusal = self._refusal(unit, now)
+        logs = [self.logs.get(log_name(put.target)) for put in unit.puts]
+        refusal = self._refusal(unit, logs, now)
         if refusal is not None:
             return refusal
         # What is new is stored before what is old is let go.
-        puts = [self._put(put, now, grown) for put in unit.puts] if unit.puts else ()
-        changes = [self.state.apply(change, now) for change in unit.changes] if unit.changes else ()
+        puts = [self._put(put, log, now, grown) for put, log in zip(unit.puts, logs, strict=True)]
+        changes = [self.state.apply(change, now) for change in unit.changes]
         for settle in unit.settles:
             held: Held = settle.token
             if held.subscription.settle(held, settle.action, now):
                 gained.add(held.subscription)
-        if not puts and not changes and len(unit.settles) == 1:
-            return _DONE
         return Outcome(True, puts, ["done"] * len(unit.settles), changes)
 
-    def _refusal(self, unit: Unit, now: float) -> Outcome | None:
+    def _refusal(self, unit: Unit, logs: Sequence[Log | None], now: float) -> Outcome | None:
         """Look before anything is written: what in this unit cannot be carried out, if anything?"""
-        settles = self._settle_verdicts(unit)
-        puts = [self._put_verdict(put) for put in unit.puts] if unit.puts else []
-        full = self._overflow(unit.puts) if unit.puts else None
-        if full is not None:
-            puts[full] = PutOutcome("refused", why="full")
-        changed = not unit.changes or self.state.fit(unit.changes, now)
-        if settles is None and changed and not any(put.status == "refused" for put in puts):
+        settles = self._settle_verdicts(unit) if unit.settles else None
+        puts = self._put_verdicts(unit.puts, logs)
+        if settles is None and puts is None and (not unit.changes or self.state.fit(unit.changes, now)):
             return None
-        untried = [put if put.status == "refused" else _UNTRIED for put in puts]
-        return Outcome(False, untried, settles or ["untried"] * len(unit.settles), [False] * len(unit.changes))
+        return Outcome(
+            False,
+            puts or [_UNTRIED] * len(unit.puts),
+            settles or ["untried"] * len(unit.settles),
+            [False] * len(unit.changes),
+        )
 
     def _settle_verdicts(self, unit: Unit) -> list[SettleOutcome] | None:
-        tokens = [settle.token for settle in unit.settles]
-        if all(held.subscription.held.get(held.row) is held for held in tokens) and _unique(tokens):
+        """Return what stands against these settles; None when nothing does."""
+        tokens: list[Held] = [settle.token for settle in unit.settles]
+        if all(held.subscription.holds(held) for held in tokens) and len({id(held) for held in tokens}) == len(tokens):
             return None
         return ["untried" if held.subscription.holds(held) else "lost" for held in tokens]
 
-    def _put_verdict(self, put: Put) -> PutOutcome:
-        name = log_name(put.target)
-        log = self.logs.get(name)
-        if log is not None and log.heard:
-            return _UNTRIED
-        if isinstance(put.target, Topic) and not any(group.hears(name) for group in self.groups.values()):
-            return PutOutcome("refused", why="no group") if put.heard else PutOutcome("unheard")
-        if isinstance(put.target, Inbox) and log is None:
-            return PutOutcome("refused", why="no group")
-        return _UNTRIED
+    def _put_verdicts(self, puts: Sequence[Put], logs: Sequence[Log | None]) -> list[PutOutcome] | None:
+        """Return which of these puts are refused; None when none is."""
+        refused: dict[int, PutOutcome] = {}
+        room: dict[str, int] = {}
+        for index, (put, log) in enumerate(zip(puts, logs, strict=True)):
+            if log is None or not log.heard:
+                if put.heard and not self._has_reader(put.target):
+                    refused[index] = PutOutcome("refused", why="no group")
+            elif log.spec.max_events is not None and not log.seen(put)[0]:
+                if log.name not in room:
+                    room[log.name] = log.spec.max_events - log.unsettled(self._settled_by_all(log.name))
+                room[log.name] -= 1
+                if room[log.name] < 0:
+                    refused[index] = PutOutcome("refused", why="full")
+        return [refused.get(index, _UNTRIED) for index in range(len(puts))] if refused else None
 
-    def _overflow(self, puts: Sequence[Put]) -> int | None:
-        """Return the index of the first put that its topic has no room for."""
-        bounded: dict[str, int] = {}
-        for index, put in enumerate(puts):
-            log = self.logs.get(put.target.name) if isinstance(put.target, Topic) else None
-            if log is None or log.spec.max_events is None or log.seen(put)[0]:
-                continue
-            room = bounded.get(log.name)
-            if room is None:
-                room = log.spec.max_events - log.unsettled(self._settled_by_all(log.name))
-            bounded[log.name] = room - 1
-            if room <= 0:
-                return index
-        return None
+    def _has_reader(self, target: Target) -> bool:
+        """Return whether a log that is not there yet, or was not heard so far, would be read by somebody."""
+        if isinstance(target, Topic):
+            return any(group.hears(target.name) for group in self.groups.values())
+        return isinstance(target, Dead)
 
-    def _put(self, put: Put, now: float, grown: set[str]) -> PutOutcome:
-        name = log_name(put.target)
-        log = self.logs.get(name)
-        if log is None and isinstance(put.target, Topic) and any(group.hears(name) for group in self.groups.values()):
-            log = self._create_topic(TopicSpec(name=name), now)
-        if log is None:
-            log = self.logs[name] = Log(TopicSpec(name=name), heard=isinstance(put.target, Dead))
+    def _put(self, put: Put, log: Log | None, now: float, grown: set[str]) -> PutOutcome:
+        if log is None or not log.heard:
+            log = self._log_of(put.target, now)
         if not log.heard:
             log.unheard += 1
             return PutOutcome("unheard")
@@ -295,11 +305,19 @@ class Ledger:
             log.schedule(put, now + put.after_s)
             return PutOutcome("stored")
         row = log.append(put, now)
-        grown.add(name)
+        grown.add(log.name)
         self._since_trim += 1
         if put.entry == "discarded" and isinstance(put.target, Dead):
             self._count_discarded(put.target)
         return PutOutcome("stored", row.position)
+
+    def _log_of(self, target: Target, now: float) -> Log:
+        """Return the log of a target that was missing or not heard so far: made, where it is its first put."""
+        name = log_name(target)
+        log = self.logs.get(name)
+        if log is None and isinstance(target, Topic):
+            return self._create_topic(TopicSpec(name=name), now)
+        return log or self._log(name)
 
     def _count_discarded(self, target: Dead) -> None:
         group = self.groups.get(target.group)
@@ -374,6 +392,8 @@ class Ledger:
 
     def _settled_by_all(self, log: str) -> Callable[[Row, int], bool]:
         readers = [s for g in self.groups.values() for s in g.subscriptions.values() if (log, 0) in s.cursors]
+        if len(readers) == 1:
+            return readers[0].settled
         return lambda row, lane: all(reader.settled(row, lane) for reader in readers)
 
     # --- seeing ------------------------------------------------------------------------------------------------------
@@ -416,7 +436,3 @@ class Ledger:
             unheard=log.unheard,
             groups=tuple(sorted(name for name, group in self.groups.items() if group.hears(log.name))),
         )
-
-
-def _unique(tokens: Sequence[Held]) -> bool:
-    return len(tokens) < 2 or len({id(token) for token in tokens}) == len(tokens)
