@@ -12,7 +12,7 @@ def report(lines: list[int], branches: list[tuple[int, int]]) -> dict[str, objec
     whole: dict[str, object] = {"missing_lines": [], "missing_branches": []}
     files: dict[str, object] = {f"src/vagus/{room}/x.py": whole for room in coverage_gate.ROOMS}
     files["src/vagus/app/loop.py"] = {"missing_lines": [1], "missing_branches": []}
-    files["src/vagus/ledger/log.py"] = {"missing_lines": lines, "missing_branches": branches}
+    files["src/vagus/message/log.py"] = {"missing_lines": lines, "missing_branches": branches}
     return {"files": files}
 
 
@@ -23,7 +23,7 @@ def test_deciding_rooms_that_are_covered_whole_pass() -> None:
 def test_uncovered_line_and_branch_are_both_named() -> None:
     found = list(coverage_gate.gaps(report([7], [(9, 12), (9, -1)])))
 
-    assert found == ["src/vagus/ledger/log.py: not covered: 7, 9->12, 9->exit"]
+    assert found == ["src/vagus/message/log.py: not covered: 7, 9->12, 9->exit"]
 
 
 def test_room_that_was_not_measured_is_a_gap() -> None:

@@ -45,8 +45,8 @@ BREACHES = {
         "median function 11 lines, at most 10",
     ),
     "deep imports": (
-        {f"m{n}.py": f'"""Law."""\nimport planted.m{n + 1}\n' for n in range(15)} | {"m15.py": '"""Law."""\n'},
-        "imports stand 16 deep, at most 14",
+        {f"m{n}.py": f'"""Law."""\nimport planted.m{n + 1}\n' for n in range(25)} | {"m25.py": '"""Law."""\n'},
+        "imports stand 26 deep, at most 24",
     ),
 }
 

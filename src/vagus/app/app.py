@@ -353,6 +353,8 @@ class _Open:
             if name not in self.workers:
                 self.workers[name] = self._worker(name, handler)
                 self.workers[name].start()
+        # Answered after every joining that was asked for before it: whoever publishes now is heard by all members here.
+        await self.backend.describe()
 
     def _worker(self, name: str, handler: Handler) -> Worker:
         topics = self.app.topics

@@ -52,13 +52,8 @@ class Standing:
         demand.new = False
         demand.due = math.inf
         subscription = engine.members.subscription(membership.group, membership.member.name)
-        if subscription is None:
-            return
-        if subscription.holding(membership.member.name, now) < membership.credit:
-            demand.due = engine.taking.next_due(subscription)
-        else:
-            # Whatever comes due, a member without credit cannot take it before a lease of its own lapses.
-            demand.due = subscription.lapse_at(membership.member.name)
+        if subscription is not None:
+            demand.due = engine.taking.next_due(subscription, membership.member.name, membership.credit, now)
 
     def _lease_s(self, membership: Membership) -> float:
         team = self._engine.cache.teams.get(membership.group)

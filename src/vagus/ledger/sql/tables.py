@@ -25,7 +25,8 @@ Who has it
     claim         one handing out: its member, when the lease lapses, how many of its events are not settled yet
     held          events in a member's hands, under the claim that fences them
     waiting       events that were given back, until they are due
-    busy          keys of which an event is held, waiting or freed
+    busy          keys of which an event is held, waiting or freed; more than one only where the team was not ordered
+                  when they were handed out
     parked        events that were passed over because their key was busy, in the order in which they must follow
     freed         parked events whose turn has come, not handed out yet; their key is busy already
 
@@ -102,7 +103,7 @@ CREATE TABLE waiting (
     PRIMARY KEY (subscription, place)) WITHOUT ROWID;
 CREATE INDEX waiting_due ON waiting (subscription, due, turn);
 CREATE TABLE busy (
-    subscription INTEGER NOT NULL, key TEXT NOT NULL,
+    subscription INTEGER NOT NULL, key TEXT NOT NULL, events INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (subscription, key)) WITHOUT ROWID;
 CREATE TABLE parked (
     subscription INTEGER NOT NULL, key TEXT NOT NULL, turn INTEGER NOT NULL, position INTEGER NOT NULL,

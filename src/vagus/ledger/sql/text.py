@@ -144,9 +144,23 @@ DROP_BUSY: Final = "DELETE FROM busy WHERE subscription = ? AND key = ?"
 KEEP_BUSY: Final = "INSERT INTO busy (subscription, key) VALUES (?, ?) ON CONFLICT DO NOTHING"
 KEEP_ALL_BUSY: Final = (
     "INSERT INTO busy (subscription, key) SELECT ?1, e.key FROM held h JOIN event e ON e.place = h.place"
-    " WHERE h.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO NOTHING",
+    " WHERE h.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO UPDATE SET events = events + 1",
     "INSERT INTO busy (subscription, key) SELECT ?1, e.key FROM waiting w JOIN event e ON e.place = w.place"
-    " WHERE w.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO NOTHING",
+    " WHERE w.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO UPDATE SET events = events + 1",
+)
+LESS_BUSY: Final = "UPDATE busy SET events = events - 1 WHERE subscription = ? AND key = ? AND events > 1"
+WAIT_ALL_PARKED: Final = tuple(
+    "INSERT INTO waiting (subscription, place, due, turn, generation, losses)"
+    f" SELECT subscription, place, ?2, turn, generation, 0 FROM {table} WHERE subscription = ?1"
+    for table in ("freed", "parked")
+)
+NO_KEYS: Final = tuple(f"DELETE FROM {table} WHERE subscription = ?" for table in ("busy", "parked", "freed"))
+FREED_KEYS: Final = (
+    "SELECT e.key, f.place, f.generation FROM freed f JOIN event e ON e.place = f.place WHERE f.subscription = ?"
+)
+DROP_ALL_FREED: Final = "DELETE FROM freed WHERE subscription = ?"
+ADD_PARKED: Final = (
+    "INSERT INTO parked (subscription, key, turn, position, place, generation) VALUES (?, ?, ?, ?, ?, ?)"
 )
 STRANDED: Final = (
     "SELECT DISTINCT p.key FROM parked p LEFT JOIN busy b ON b.subscription = p.subscription AND b.key = p.key"
@@ -192,6 +206,10 @@ EVENT_AT: Final = "SELECT place, at, number FROM event WHERE place >= ? AND plac
 NTH_EVENT: Final = "SELECT place, at FROM event WHERE place >= ? AND place < ? ORDER BY place LIMIT 1 OFFSET ?"
 DROP_EVENTS: Final = "DELETE FROM event WHERE place >= ? AND place < ?"
 KEYS_BETWEEN: Final = "SELECT key, place FROM event WHERE place >= ? AND place < ? AND key IS NOT NULL"
+INDEX_KEYS: Final = (
+    "INSERT INTO keyed (lane, key, position) SELECT place >> 40, key, place & 1099511627775 FROM event"
+    " WHERE place > ? AND place < ? AND key IS NOT NULL ON CONFLICT DO NOTHING"
+)
 DROP_KEYED: Final = "DELETE FROM keyed WHERE lane = ? AND key = ? AND position = ?"
 SWEPT: Final = "SELECT swept FROM log WHERE id = ?"
 SET_SWEPT: Final = "UPDATE log SET swept = ? WHERE id = ?"
@@ -269,7 +287,7 @@ HELD_ROWS: Final = "INSERT INTO held (subscription, place, claim, generation) VA
 BUSY_ROWS: Final = "INSERT INTO busy (subscription, key) VALUES "
 PARKED_ROWS: Final = "INSERT INTO parked (subscription, key, turn, position, place, generation) VALUES "
 BUSY_KEYS: Final = "SELECT key FROM busy WHERE subscription = ? AND key IN "
-FREE_KEYS: Final = "DELETE FROM busy WHERE subscription = ? AND key IN "
+FREE_KEYS: Final = "DELETE FROM busy WHERE subscription = ? AND events = 1 AND key IN "
 
 
 @cache

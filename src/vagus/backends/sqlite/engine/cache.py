@@ -71,6 +71,7 @@ class Reading(msgspec.Struct, eq=False):
     position: int
     replayed: int = 0
     generation: int = 0
+    served: int = 0
     dirty: bool = False
 
     @property
@@ -122,10 +123,14 @@ class Subscription(msgspec.Struct, eq=False, kw_only=True):
         """How many events `member` holds under a lease that has not lapsed: what binds its credit."""
         return sum(claim.remaining for claim in self.claims.values() if claim.member == member and claim.until > now)
 
-    def lapse_at(self, member: str | None = None) -> float:
-        """Return when the first lease (of `member`) lapses, infinity when there is none."""
-        claims = (claim for claim in self.claims.values() if claim.remaining and member in (None, claim.member))
-        return min((claim.until for claim in claims), default=math.inf)
+    def credit_at(self, member: str, now: float) -> float:
+        """Return when the next lease of `member` lapses, which frees credit of it."""
+        lapses = (c.until for c in self.claims.values() if c.member == member and c.until > now and c.remaining)
+        return min(lapses, default=math.inf)
+
+    def lapse_at(self) -> float:
+        """Return when the first lease lapses, infinity when there is none."""
+        return min((claim.until for claim in self.claims.values() if claim.remaining), default=math.inf)
 
     def next_turn(self) -> int:
         """Count the turn up and return it."""
@@ -253,6 +258,9 @@ class Cache:
             if known is None:
                 known = self._lanes[lane] = _lane(lane, counts)
             subscription.readings[lane] = Reading(known, start, passed, position, replayed, generation)
+        # Who was served last is not kept; the turn goes on counting, so that nobody is always last either.
+        for index, reading in enumerate(subscription.readings.values(), subscription.turn):
+            reading.served = -(index % len(subscription.readings)) - 1
         return subscription
 
     def drop_subscription(self, id: int) -> None:

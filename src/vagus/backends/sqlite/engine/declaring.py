@@ -58,6 +58,8 @@ class Declaring:
         wanted, heard = msgspec.structs.replace(spec, lanes=lanes), log.heard or spec.archive
         if (wanted, heard) == (log.spec, log.heard):
             return
+        if lanes > log.spec.lanes == 1:
+            self._db.execute(text.INDEX_KEYS, (floor(log.lane_of(0)), floor(log.lane_of(0) + 1)))
         log.spec, log.heard = wanted, heard
         for lane in log.lane_ids():
             self._cache.lane(lane)
@@ -95,13 +97,14 @@ class Declaring:
                 self._news.subscriptions.add(subscription.id)
 
     def _remove_log(self, subscription: Subscription, log: Log) -> None:
-        """Stop reading: what was unread is forgotten, what was handed out stays in the books."""
+        """Stop reading: what was unread is skipped, what was handed out stays where it is."""
         log.readers.discard(subscription.id)
         for id in [id for id in subscription.readings if id // LANES == log.id]:
             reading = subscription.readings.pop(id)
-            subscription.matched += reading.passed - reading.start
-            subscription.dirty = True
+            subscription.matched += reading.lane.count - reading.start
+            subscription.skipped += reading.ready
             self._db.execute(text.DROP_READING, (subscription.id, id))
+        self._settling.offer_all(subscription)
 
     # --- teams -------------------------------------------------------------------------------------------------------
 
@@ -132,8 +135,9 @@ class Declaring:
             self._cache.teams[spec.name] = self._cache.teams_by_id[team.id] = team
         else:
             self._db.execute(text.SET_TEAM, (patterns, spec.start, *values, team.id))
-            if spec.ordered and not team.spec.ordered:
-                self._order(team)
+            for id in team.subscriptions.values() if spec.ordered != team.spec.ordered else ():
+                self._settling.set_ordered(self._cache.subscription(id), spec.ordered, now)
+                self._news.subscriptions.add(id)
             team.spec, team.hears = spec, hearing(spec.patterns)
         for name in (f"$inbox.{spec.name}", f"$dead.{spec.name}"):
             if name not in self._cache.logs:
@@ -144,12 +148,6 @@ class Declaring:
         for log in list(self._cache.logs.values()):
             self._listen(team, log, start, now)
         self._cache.raise_catalogue()
-
-    def _order(self, team: Team) -> None:
-        """Let what is in members' hands now keep its keys: the team was not ordered before."""
-        for id in team.subscriptions.values():
-            for sql in text.KEEP_ALL_BUSY:
-                self._db.execute(sql, (id,))
 
     def subscribe(self, team: Team, member: str | None, now: float) -> Subscription:
         """Make the subscription of a team, or of a member of it."""
@@ -182,12 +180,15 @@ class Declaring:
         for member, id in team.subscriptions.items():
             if change.member is None or change.member == member:
                 subscription = self._cache.subscription(id)
-                for reading in subscription.readings.values():
+                for reading in self._topics_of(subscription):
                     self._move(subscription, reading, change.start, now)
-                subscription.dirty = True
-                for row in self._db.rows(text.STRANDED, (id,)) if team.spec.ordered else ():
-                    self._settling.free_key(subscription, row[0])
+                self._settling.offer_all(subscription)
                 self._news.subscriptions.add(id)
+
+    def _topics_of(self, subscription: Subscription) -> list[Reading]:
+        """Return the cursors on topics; the inbox is not replayed."""
+        logs = self._cache.logs_by_id
+        return [r for r in subscription.readings.values() if not logs[r.lane.id // LANES].name.startswith("$inbox.")]
 
     def _move(self, subscription: Subscription, reading: Reading, start: Start, now: float) -> None:
         passed, position = starting_point(self._db, reading.lane, start, now)
@@ -217,7 +218,7 @@ class Declaring:
 
     def _drop_topic(self, name: str) -> None:
         log = self._cache.logs.get(name)
-        if log is None or name.startswith("$"):
+        if log is None or name.startswith("$inbox."):
             return
         for id in sorted(log.readers):
             subscription = self._cache.subscription(id)

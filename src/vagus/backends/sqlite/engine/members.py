@@ -75,6 +75,8 @@ class Members:
         if team is None:
             return
         self._db.execute(text.DROP_MEMBER, (team.id, member.name))
+        if not self._db.changes:
+            return
         self._db.execute(text.IDLE_TEAM, (now, team.id))
         subscription = self.subscription(group, member.name)
         if team.spec.mode == "all" and not member.named:

@@ -91,7 +91,7 @@ class Settling:
             keys: list[str] = []
             for settle in settles:
                 ended = self._settle(subscription, settle, now)
-                if ended and settle.token.key is not None and (ordered or subscription.parked):
+                if ended and ordered and settle.token.key is not None:
                     keys.append(settle.token.key)
             subscription.held -= len(settles)
             self._drop(id, [settle.token.place for settle in settles])
@@ -144,10 +144,16 @@ class Settling:
             for key in keys:
                 self.free_key(subscription, key)
             return
-        self._db.run_all(text.list_statements(text.FREE_KEYS, subscription.id, keys))
+        freed = self._db.run_all(text.list_statements(text.FREE_KEYS, subscription.id, keys))
+        if freed < len(keys):  # some keys have more than one event out
+            for key in keys:
+                self.free_key(subscription, key)
 
     def free_key(self, subscription: Subscription, key: str) -> None:
         """Let go of a key: the parked event that is next takes it over, if its turn has come."""
+        self._db.execute(text.LESS_BUSY, (subscription.id, key))
+        if self._db.changes:
+            return
         head = self._db.row(text.PARKED_HEAD, (subscription.id, key))
         if head is not None and not self.is_unread_before(subscription, head[2], key):
             turn, position, place, generation = head
@@ -160,18 +166,45 @@ class Settling:
             self._db.execute(text.DROP_BUSY, (subscription.id, key))
         self._news.subscriptions.add(subscription.id)
 
+    def offer_all(self, subscription: Subscription) -> None:
+        """Look again at what every free key waits for, after cursors have moved."""
+        for key, place, generation in self._db.rows(text.FREED_KEYS, (subscription.id,)):
+            values = (subscription.id, key, 0, place & POSITION_MASK, place, generation)
+            self._db.execute(text.ADD_PARKED, values)
+            self._db.execute(text.DROP_BUSY, (subscription.id, key))
+        self._db.execute(text.DROP_ALL_FREED, (subscription.id,))
+        subscription.freed = 0
+        subscription.dirty = True
+        for (key,) in self._db.rows(text.STRANDED, (subscription.id,)):
+            self.free_key(subscription, key)
+
+    def set_ordered(self, subscription: Subscription, ordered: bool, now: float) -> None:
+        """Keep the order of keys from now on, or no longer: then nothing needs to stay parked."""
+        if ordered:
+            for sql in text.KEEP_ALL_BUSY:
+                self._db.execute(sql, (subscription.id,))
+            return
+        for sql in text.WAIT_ALL_PARKED:
+            self._db.execute(sql, (subscription.id, now))
+        for sql in text.NO_KEYS:
+            self._db.execute(sql, (subscription.id,))
+        subscription.waiting += subscription.parked
+        subscription.parked = subscription.freed = 0
+        subscription.due_at = min(subscription.due_at, now)
+        subscription.dirty = True
+
     def _take_key(self, subscription: Subscription, key: str) -> None:
         self._db.execute(text.KEEP_BUSY, (subscription.id, key))
 
     def is_unread_before(self, subscription: Subscription, place: int, key: str) -> bool:
-        """Return whether an event of this key that entered the same log earlier is unread in another lane."""
+        """Return whether an event of this key that entered the same log earlier is unread, in whichever lane."""
         position, log = place & POSITION_MASK, (place >> POSITION_BITS) // LANES
         lanes = self._cache.logs_by_id[log].spec.lanes if log in self._cache.logs_by_id else 1
         if lanes == 1:
             return False
         for id in range(log * LANES, log * LANES + lanes):
             reading = subscription.readings.get(id)
-            if id == place >> POSITION_BITS or reading is None or not reading.ready:
+            if reading is None or not reading.ready:
                 continue
             if self._db.row(text.EARLIER_UNREAD, (id, key, reading.position, position)):
                 return True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from vagus.backend import After, End, First, Start
+from vagus.backend import After, End, First, Position, Start
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.cache import Lane
+from vagus.errors import InvalidArgument
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import POSITION_MASK, floor
 
@@ -17,7 +18,7 @@ def starting_point(db: Database, lane: Lane, start: Start, now: float) -> tuple[
         return lane.removed, 0
     bottom, top = floor(lane.id), floor(lane.id + 1)
     if isinstance(start, After):
-        behind = min(int(start.position), lane.newest)
+        behind = min(_number(start.position), lane.newest)
         place: int | None = bottom + max(0, behind) + 1
     else:
         place = _first_since(db, lane, now - start.seconds)
@@ -25,6 +26,13 @@ def starting_point(db: Database, lane: Lane, start: Start, now: float) -> tuple[
     if found is None:
         return lane.count, lane.newest
     return found[2], (found[0] & POSITION_MASK) - 1
+
+
+def _number(position: Position) -> int:
+    try:
+        return int(position)
+    except ValueError as error:
+        raise InvalidArgument(f"expected a position of a log, a whole number, got {position!r}") from error
 
 
 def _first_since(db: Database, lane: Lane, since: float) -> int | None:

@@ -40,29 +40,46 @@ class State:
             return None
         return Value(row[1], row[0])
 
-    def fits(self, change: Change | Append, now: float) -> bool:
-        """Return whether `change` would take effect now."""
-        if isinstance(change, Change):
-            if change.expect is None:
-                return True
-            value = self.get(change.key, now)
-            return change.expect == (value.version if value else 0)
-        stream = self._stream(change.stream, now)
-        return stream is None or change.epoch >= stream.newest.get(change.producer, (0, 0))[0]
-
     def refuses(self, changes: Sequence[Change | Append], now: float) -> bool:
-        """Return whether one of those that are required would not take effect."""
-        return not all(self.fits(change, now) for change in changes if change.required)
+        """Return whether one of those that are required would not take effect, carried out one after the other."""
+        if not any(change.required for change in changes):
+            return False
+        versions: dict[str, int] = {}
+        epochs: dict[tuple[str, str], int] = {}
+        for change in changes:
+            if isinstance(change, Change):
+                version = versions[change.key] if change.key in versions else self._version(change.key, now)
+                fits = change.expect is None or change.expect == version
+                if fits:
+                    versions[change.key] = 0 if change.body is None else version + 1
+            else:
+                place = (change.stream, change.producer)
+                fits = change.epoch >= (epochs[place] if place in epochs else self._epoch(*place, now))
+                if fits:
+                    epochs[place] = change.epoch
+            if change.required and not fits:
+                return True
+        return False
+
+    def _version(self, key: str, now: float) -> int:
+        value = self.get(key, now)
+        return value.version if value else 0
+
+    def _epoch(self, stream: str, producer: str, now: float) -> int:
+        known = self._stream(stream, now)
+        return known.newest[producer][0] if known and producer in known.newest else 0
 
     def apply(self, change: Change | Append, now: float) -> bool:
         """Carry `change` out if it fits; return whether it did."""
-        if not self.fits(change, now):
-            return False
         if isinstance(change, Change):
-            self._set(change, now)
-        else:
+            fits = change.expect is None or change.expect == self._version(change.key, now)
+            if fits:
+                self._set(change, now)
+            return fits
+        fits = change.epoch >= self._epoch(change.stream, change.producer, now)
+        if fits:
             self._append(change, now)
-        return True
+        return fits
 
     def swap(self, changes: Sequence[Change | Append], now: float) -> list[bool]:
         """Carry out all changes or none, those not required apart."""
@@ -74,9 +91,8 @@ class State:
         if change.body is None:
             self._db.execute(text.DROP_VALUE, (change.key,))
             return
-        old = self.get(change.key, now)
         until = None if change.ttl_s is None else now + change.ttl_s
-        self._db.execute(text.SET_VALUE, (change.key, old.version + 1 if old else 1, change.body, until))
+        self._db.execute(text.SET_VALUE, (change.key, self._version(change.key, now) + 1, change.body, until))
 
     def scan(self, prefix: str, after: str, limit: int, now: float) -> list[tuple[str, Value]]:
         """Return at most `limit` living keys with `prefix` that sort after `after`."""
@@ -98,8 +114,9 @@ class State:
 
     def _append(self, append: Append, now: float) -> None:
         stream = self._stream(append.stream, now) or self._new_stream(append.stream)
-        epoch, newest = stream.newest.get(append.producer, (append.epoch, 0))
-        newest = newest if epoch == append.epoch else 0
+        epoch, newest = stream.newest.get(append.producer, (append.epoch, -1))
+        if epoch != append.epoch:
+            newest = -1
         rows = []
         for number, body in enumerate(append.parts, append.number):
             if number > newest:

@@ -70,12 +70,19 @@ class Taking:
         """Return whether a take now may find something; cheap, and never wrong with a no."""
         if subscription.holding(member, now) >= credit:
             return False
-        if subscription.freed or subscription.due_at <= now or subscription.lapse_at() <= now:
+        if subscription.due_at <= now or subscription.lapse_at() <= now or self._has_freed(subscription, lanes):
             return True
         return any(r.ready and (not lanes or r.lane.id % LANES in lanes) for r in subscription.readings.values())
 
-    def next_due(self, subscription: Subscription) -> float:
-        """Return when something comes back by itself: a lapsing lease or a due time."""
+    def _has_freed(self, subscription: Subscription, lanes: Sequence[int]) -> bool:
+        if not subscription.freed or not lanes:
+            return subscription.freed > 0
+        return any(self._db.row(text.HAS_FREED, (subscription.id, lane)) for lane in lanes)
+
+    def next_due(self, subscription: Subscription, member: str, credit: int, now: float) -> float:
+        """Return when something comes to `member` by itself: a lapsing lease, a due time, or credit of its own."""
+        if subscription.holding(member, now) >= credit:
+            return subscription.credit_at(member, now)
         return min(subscription.due_at, subscription.lapse_at())
 
     def take(
@@ -151,11 +158,12 @@ class Taking:
         subscription = hand.subscription
         readings = [r for r in subscription.readings.values() if r.lane.id % LANES == lane and r.ready]
         if len(readings) > 1:
-            subscription.rotation += 1
-            turn = subscription.rotation % len(readings)
-            readings = readings[turn:] + readings[:turn]
-            readings.sort(key=lambda reading: not self._is_inbox(reading))
+            readings.sort(key=lambda reading: (not self._is_inbox(reading), reading.served))
         for reading in readings:
+            if hand.room <= 0:
+                return
+            subscription.rotation += 1
+            reading.served = subscription.rotation
             while reading.ready and hand.room > 0 and hand.parked < PARKED_AT_ONCE:
                 self._take_run(hand, reading)
 
