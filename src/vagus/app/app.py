@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from vagus.app.facts import ErrorEvent, JoinTimeout
 from vagus.app.handler import Handler, make_handler
-from vagus.app.identity import Identities
-from vagus.app.publisher import Publisher, Receipt, receipt
+from vagus.app.opened import Opened
+from vagus.app.publisher import Receipt, publish_options, receipt
 from vagus.app.router import Declaration, Router
 from vagus.app.run import Run, RunRecord, record_change, until_text
-from vagus.app.signature import check_filled
-from vagus.app.stats import AppStats, WorkerStats
+from vagus.app.stats import AppStats
 from vagus.app.topics import Topics, seconds, wire_of
-from vagus.app.work.attempt import Runner, Tools, publish_options
-from vagus.app.work.committer import Committer
-from vagus.app.work.join import JoinRunner
-from vagus.app.work.worker import Worker
-from vagus.backend import Backend, Capabilities, Member, Unit
+from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, SystemClock
-from vagus.delivery.subscription import group_name, member_name
-from vagus.errors import InvalidArgument, InvalidHandler, NotStarted, UnsupportedCapability, VagusError
+from vagus.delivery.subscription import group_name
+from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Wire, check_group
 from vagus.registry import create_backend
 
@@ -74,7 +66,7 @@ class App(Router):
         self._lifespan = lifespan
         self._handlers: dict[str, Handler] = {}
         self._provided: dict[Any, Callable[[], Any]] = {}
-        self._open: _Open | None = None
+        self._open: Opened | None = None
         self._stop = asyncio.Event()
         for cls in (ErrorEvent, JoinTimeout):
             self.topics.learn(cls)
@@ -148,9 +140,10 @@ class App(Router):
         """Open the backend and declare all topics and groups; see the errors of each."""
         if self._open is not None:
             raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
-        opened = _Open(self, create_backend(self.url, self.clock))
+        opened = Opened(self, create_backend(self.url, self.clock))
         try:
-            await opened.open(self._provided, self._lifespan)
+            lifespan = self._lifespan
+            await opened.open(self._provided, None if lifespan is None else lambda: lifespan(self))
         except BaseException:
             await opened.close()
             raise
@@ -196,7 +189,7 @@ class App(Router):
         """End `work`; safe to call from a handler."""
         self._stop.set()
 
-    def _opened(self) -> _Open:
+    def _opened(self) -> Opened:
         if self._open is None:
             raise NotStarted(f"app {self.name!r} is not open", hint="async with app: ...")
         return self._open
@@ -268,150 +261,6 @@ class App(Router):
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""
         return await self._opened().stats()
-
-
-class _Open:
-    """What an app holds while it is open."""
-
-    def __init__(self, app: App, backend: Backend) -> None:
-        self.app = app
-        self.backend = backend
-        self.committer = Committer(backend)
-        self.identities = Identities(app.clock)
-        self.publisher = Publisher(app.topics, self.identities, f"vagus/{app.name}")
-        self.workers: dict[str, Worker] = {}
-        self.capabilities: Capabilities
-        self._only: Sequence[str] | None = None
-        self._working = False
-        self._stack = AsyncExitStack()
-        self._values: dict[Any, Any] = {}
-        self._executors: dict[str, ThreadPoolExecutor] = {}
-
-    async def open(self, provided: dict[Any, Callable[[], Any]], lifespan: Lifespan | None) -> None:
-        """Open the backend, check that it can do what is asked, declare, and make what handlers need."""
-        for handler in self.app.handlers.values():
-            check_filled(handler.signature, provided, handler.name)
-        self.capabilities = await self.backend.open()
-        self._check_capabilities()
-        await self._declare()
-        if lifespan is not None:
-            await self._stack.enter_async_context(lifespan(self.app))
-        for annotation, factory in provided.items():
-            self._values[annotation] = await self._made(factory)
-
-    async def _made(self, factory: Callable[[], Any]) -> Any:
-        made = factory()
-        if inspect.isawaitable(made):
-            made = await made
-        if isinstance(made, AbstractAsyncContextManager):
-            return await self._stack.enter_async_context(made)
-        return made
-
-    def _check_capabilities(self) -> None:
-        for name, handler in self.app.handlers.items():
-            if handler.join_s is not None:
-                self.need_store(f"the join {name}")
-        if self.app.topics.prioritised and not self.capabilities.lanes:
-            raise UnsupportedCapability(
-                f"{self.capabilities.system} has no priority lanes", hint="leave out priorities="
-            )
-
-    def need_store(self, what: str) -> Any:
-        """Return the backend's store. Raises `UnsupportedCapability` when it has none."""
-        store = self.backend.store
-        if store is None:
-            raise UnsupportedCapability(f"{what} needs a store, and {self.capabilities.system} has none")
-        return store
-
-    async def _declare(self) -> None:
-        groups = []
-        for name, handler in self.app.handlers.items():
-            patterns = tuple(self.app.topics.qualified(pattern) for pattern in handler.patterns)
-            groups.append(handler.spec(self.app.topics.qualified(name), patterns))
-        await self.backend.declare(self.app.topics.specs(), groups)
-
-    async def refresh(self) -> None:
-        """Declare again, and start what is new."""
-        for handler in self.app.handlers.values():
-            check_filled(handler.signature, self._values, handler.name)
-        self._check_capabilities()
-        await self._declare()
-        if self._working:
-            await self.start(self._only)
-
-    async def start(self, only: Sequence[str] | None) -> None:
-        """Let a member of each handler's group work."""
-        self._working, self._only = True, only
-        wanted = {n: h for n, h in self.app.handlers.items() if only is None or {n, h.name} & set(only)}
-        unknown = set(only or ()) - {*wanted, *(handler.name for handler in wanted.values())}
-        if unknown:
-            known = ", ".join(sorted(handler.name for handler in self.app.handlers.values()))
-            raise InvalidArgument(
-                f"no handler {sorted(unknown)[0]!r} in app {self.app.name!r}: expected one of {known}"
-            )
-        for name, handler in wanted.items():
-            if name not in self.workers:
-                self.workers[name] = self._worker(name, handler)
-                self.workers[name].start()
-        # Answered after every joining that was asked for before it: whoever publishes now is heard by all members here.
-        await self.backend.describe()
-
-    def _worker(self, name: str, handler: Handler) -> Worker:
-        topics = self.app.topics
-        group = topics.qualified(name)
-        if handler.member is not None:
-            member = Member(handler.member, named=True)
-        else:
-            member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
-        store = self.backend.store
-        tools = Tools(topics, self.identities, self.publisher, self.committer, self.app.clock, store)
-        kind = Runner if handler.join_s is None else JoinRunner
-        runner = kind(handler, group, member.name, tools, self._values, lambda: self._executor(name, handler))
-        return Worker(runner, self.backend, group, member, lanes=topics.prioritised)
-
-    def _executor(self, name: str, handler: Handler) -> Executor:
-        executor = self._executors.get(name)
-        if executor is None:
-            executor = self._executors[name] = ThreadPoolExecutor(handler.concurrency, thread_name_prefix=name)
-        return executor
-
-    async def stop(self) -> None:
-        """End the members, all at once; say what they did."""
-        self._working = False
-        workers, self.workers = self.workers, {}
-        await asyncio.gather(*(worker.stop(self.app.grace_s) for worker in workers.values()))
-        for name, worker in workers.items():
-            _log.info("%s stopped: %s", name, worker.counts)
-
-    async def stats(self) -> AppStats:
-        """Return the books of the app's groups and what the members here do."""
-        figures = [f for name in self.app.handlers for f in await self.backend.stats(self.app.topics.qualified(name))]
-        workers = [
-            WorkerStats(
-                group=name,
-                member=worker.member.name,
-                state=worker.state,
-                held=worker.held,
-                handled=worker.counts.handled,
-                failed=worker.counts.failed,
-                handed_back=worker.counts.handed_back,
-                lost=worker.counts.lost,
-                reconnects=worker.counts.reconnects,
-            )
-            for name, worker in self.workers.items()
-        ]
-        return AppStats(tuple(figures), tuple(workers))
-
-    async def close(self) -> None:
-        """Let commits land, close what handlers needed, then the backend."""
-        await self.committer.settled()
-        try:
-            await self._stack.aclose()
-        finally:
-            for executor in self._executors.values():
-                executor.shutdown(wait=False, cancel_futures=True)
-            with suppress(VagusError):
-                await self.backend.close()
 
 
 def _file_stem() -> str:

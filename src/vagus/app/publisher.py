@@ -39,6 +39,17 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULTS = PublishOptions()
 
 
+def publish_options(options: Mapping[str, Any]) -> PublishOptions:
+    """Return the options of a publish. Raises `InvalidArgument` naming the known ones for another."""
+    if not options:
+        return DEFAULTS
+    known = PublishOptions.__struct_fields__
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise InvalidArgument(f"unknown option {unknown[0]!r} of publish: expected one of {', '.join(known)}")
+    return PublishOptions(**options)
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """What became of a published event: it is stored. `duplicate`: it was before, and nothing changed."""
 

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from vagus.app.facts import JoinTimeout
-from vagus.app.publisher import DEFAULTS
-from vagus.app.work.attempt import ACKED, Attempt, Runner
+from vagus.app.work.attempt import Attempt
+from vagus.app.work.ending import ACKED
+from vagus.app.work.runner import Runner
 from vagus.backend import Done, Inbox, Put, Settle, Unit
 from vagus.errors import UnsupportedCapability
 from vagus.message import CloudEvent, Envelope, decode, event_type
@@ -40,14 +41,14 @@ class JoinRunner(Runner):
 
     @property
     def _store(self) -> Store:
-        if self.tools.store is None:
+        if self.seat.tools.store is None:
             raise UnsupportedCapability("a join needs a store, which this backend has none of", hint="App(state=URL)")
-        return self.tools.store
+        return self.seat.tools.store
 
     async def _handle(self, attempt: Attempt) -> Unit:
         event = attempt.event
         assert event is not None, "a join handles decoded events"
-        key = f"join/{self.group}/{event.correlationid or event.id}"
+        key = f"join/{self.seat.group}/{event.correlationid or event.id}"
         value = (await self._store.get([key]))[0]
         state = msgspec.msgpack.decode(value.body, type=Arrived) if value else None
         token = attempt.delivery.token
@@ -55,23 +56,23 @@ class JoinRunner(Runner):
             return Unit((), (Settle(token, _SKIPPED),))
         if event.type == REMINDER:
             return self._timed_out(attempt, key, state, value)
-        since = state.since if state else self.tools.clock.now()
+        since = state.since if state else self.seat.tools.clock.now()
         events = {**(state.events if state else {}), event.type: attempt.delivery.envelope}
-        missing = [cls for cls in self.handler.classes if event_type(cls).topic not in events]
+        missing = [cls for cls in self.seat.handler.classes if event_type(cls).topic not in events]
         if missing:
             change = self._change(key, Arrived(since, events), value)
             puts = [] if state else [self._reminder(event, attempt, key)]
             return Unit(puts, (Settle(token, ACKED),), (change,))
         await self._collect(attempt, self._joined(attempt, events))
-        return self._done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])
+        return self.ending.done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])
 
     def _joined(self, attempt: Attempt, events: dict[str, Envelope]) -> dict[str, Any]:
         arguments = dict(self._fixed)
-        for name, classes in self.handler.signature.data.items():
+        for name, classes in self.seat.handler.signature.data.items():
             etype = event_type(classes[0])
-            wire = self.tools.topics.settings(etype.topic).wire
+            wire = self._topics.settings(etype.topic).wire
             arguments[name] = decode(etype, events[etype.topic], wire, etype.topic).data
-        for name in self.handler.signature.context:
+        for name in self.seat.handler.signature.context:
             arguments[name] = self._context(attempt)
         return arguments
 
@@ -82,10 +83,10 @@ class JoinRunner(Runner):
 
     def _reminder(self, event: CloudEvent, attempt: Attempt, key: str) -> Put:
         reminder = CloudEvent(
-            id=output_id(event.id, attempt.delivery.generation, f"$join.{self.group}", self._letter_member, 0),
-            source=f"vagus/{self.group}",
+            id=output_id(event.id, attempt.delivery.generation, f"$join.{self.seat.group}", self.seat.letter_member, 0),
+            source=f"vagus/{self.seat.group}",
             type=REMINDER,
-            time=self.tools.identities.time(),
+            time=self.seat.tools.identities.time(),
             correlationid=event.correlationid or event.id,
             causationid=event.id,
             traceparent=event.traceparent,
@@ -93,21 +94,21 @@ class JoinRunner(Runner):
             vagusrun=event.vagusrun,
         )
         envelope = Envelope(msgspec.json.encode(reminder))
-        inbox = Inbox(self.group, self._letter_member)
-        return Put(inbox, envelope, after_s=self.handler.join_s or 0.0, dedupe=f"{key}:due", heard=False)
+        inbox = Inbox(self.seat.group, self.seat.letter_member)
+        return Put(inbox, envelope, after_s=self.seat.handler.join_s or 0.0, dedupe=f"{key}:due", heard=False)
 
     def _timed_out(self, attempt: Attempt, key: str, state: Arrived | None, value: Value | None) -> Unit:
         event = attempt.event
         assert event is not None, "a join handles decoded events"
         present = sorted(state.events) if state else []
-        wanted = [event_type(cls).topic for cls in self.handler.classes]
-        since = state.since if state else self.tools.clock.now()
+        wanted = [event_type(cls).topic for cls in self.seat.handler.classes]
+        since = state.since if state else self.seat.tools.clock.now()
         fact = JoinTimeout(
-            stage=self.group,
+            stage=self.seat.group,
             run_id=event.correlationid or event.id,
             present=present,
             missing=[topic for topic in wanted if topic not in present],
-            waited_s=round(self.tools.clock.now() - since, 3),
+            waited_s=round(self.seat.tools.clock.now() - since, 3),
         )
-        attempt.outputs.append((fact, DEFAULTS))
-        return self._done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])
+        attempt.keep(fact)
+        return self.ending.done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])

@@ -16,7 +16,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from vagus.app.work.attempt import Attempt, Result, Runner
+from vagus.app.work.attempt import Attempt, Result
+from vagus.app.work.runner import Runner
 from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Unit
 from vagus.clock import Timer
 from vagus.delivery.credit import Pace
@@ -56,13 +57,14 @@ class Counts(msgspec.Struct):
 class Worker:
     """One member of one handler's group."""
 
-    def __init__(self, runner: Runner, backend: Backend, group: str, member: Member, *, lanes: bool) -> None:
+    def __init__(self, runner: Runner, backend: Backend, member: Member, *, lanes: bool) -> None:
         self.runner = runner
         self.member = member
         self.counts = Counts()
         self._backend = backend
-        self._group = group
-        self._handler = runner.handler
+        self._group = runner.seat.group
+        self._handler = runner.seat.handler
+        self._tools = runner.seat.tools
         self._lanes = lanes
         self._turn = 0
         self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
@@ -99,7 +101,7 @@ class Worker:
         return len(self._held)
 
     def _now(self) -> float:
-        return self.runner.tools.clock.monotonic()
+        return self._tools.clock.monotonic()
 
     # --- taking ------------------------------------------------------------------------------------------------------
 
@@ -264,13 +266,13 @@ class Worker:
         if attempt.cancelled == "lost":
             self._let_go(attempt)
             return
-        self.runner.tools.committer.submit(unit, self._settled, attempt)
+        self._tools.committer.submit(unit, self._settled, attempt)
 
     def _settled(self, attempt: Attempt, unit: Unit, outcome: Outcome | VagusError) -> None:
         if isinstance(outcome, VagusError):
             _log.warning("%s could not settle, trying again: %s", self._group, outcome)
             delay_s = _AGAIN_S[2]
-            self.runner.tools.clock.call_later(delay_s, lambda: self._submit(attempt, unit))
+            self._tools.clock.call_later(delay_s, lambda: self._submit(attempt, unit))
             return
         if outcome.done:
             self.counts.add(attempt.result)
@@ -285,9 +287,9 @@ class Worker:
         """Nothing of the unit was stored: an output found no room, or what the attempt had read has changed since."""
         refused = [put.why for put in outcome.puts if put.status in ("refused", "unknown")]
         if refused and attempt.result != "handled":
-            self.runner.tools.clock.call_later(_AGAIN_S[2], lambda: self._submit(attempt, unit))
+            self._tools.clock.call_later(_AGAIN_S[2], lambda: self._submit(attempt, unit))
         elif refused:
-            self._submit(attempt, self.runner.failed(attempt, Refused(refused[0])))
+            self._submit(attempt, self.runner.ending.failed(attempt, Refused(refused[0])))
         else:
             attempt.reset()
             self._queue.append(attempt)
@@ -312,7 +314,7 @@ class Worker:
             self._timers.pop(name, None)
             action()
 
-        self._timers[name] = self.runner.tools.clock.call_later(delay_s, fire)
+        self._timers[name] = self._tools.clock.call_later(delay_s, fire)
 
     def _stop_late(self) -> None:
         """Stop the attempts that run over their time, and look again when the next one would."""
@@ -362,7 +364,7 @@ class Worker:
 
     async def _sleep(self, delay_s: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.runner.tools.clock.call_later(delay_s, lambda: None if future.done() else future.set_result(None))
+        timer = self._tools.clock.call_later(delay_s, lambda: None if future.done() else future.set_result(None))
         try:
             await future
         finally:
@@ -415,4 +417,4 @@ class Worker:
             self._hand_back(attempt)
 
     def _hand_back(self, attempt: Attempt) -> None:
-        self._submit(attempt, self.runner.failed(attempt, Stopped()))
+        self._submit(attempt, self.runner.ending.failed(attempt, Stopped()))

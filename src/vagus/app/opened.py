@@ -1,0 +1,191 @@
+"""What an app holds while it is open: its backend, what its handlers need, and the members that work."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Any, Protocol
+
+from vagus.app.handler import Handler
+from vagus.app.identity import Identities
+from vagus.app.publisher import Publisher
+from vagus.app.signature import check_filled
+from vagus.app.stats import AppStats, WorkerStats
+from vagus.app.topics import Topics
+from vagus.app.work.attempt import Seat, Tools
+from vagus.app.work.committer import Committer
+from vagus.app.work.join import JoinRunner
+from vagus.app.work.runner import Runner
+from vagus.app.work.worker import Worker
+from vagus.backend import Backend, Capabilities, Member
+from vagus.clock import Clock
+from vagus.delivery.subscription import member_name
+from vagus.errors import InvalidArgument, UnsupportedCapability, VagusError
+
+_log = logging.getLogger("vagus.app")
+
+
+class Plan(Protocol):
+    """What is declared, and may be added to while it is open: the app."""
+
+    name: str
+    topics: Topics
+    clock: Clock
+    grace_s: float
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers by the names of their groups."""
+
+
+class Opened:
+    """What an app holds while it is open."""
+
+    def __init__(self, plan: Plan, backend: Backend) -> None:
+        self.plan = plan
+        self.backend = backend
+        self.committer = Committer(backend)
+        self.identities = Identities(plan.clock)
+        self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
+        self.workers: dict[str, Worker] = {}
+        self.capabilities: Capabilities
+        self._only: Sequence[str] | None = None
+        self._working = False
+        self._stack = AsyncExitStack()
+        self._values: dict[Any, Any] = {}
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+
+    async def open(
+        self, provided: dict[Any, Callable[[], Any]], lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None
+    ) -> None:
+        """Open the backend, check that it can do what is asked, declare, and make what handlers need."""
+        for handler in self.plan.handlers.values():
+            check_filled(handler.signature, provided, handler.name)
+        self.capabilities = await self.backend.open()
+        self._check_capabilities()
+        await self._declare()
+        if lifespan is not None:
+            await self._stack.enter_async_context(lifespan())
+        for annotation, factory in provided.items():
+            self._values[annotation] = await self._made(factory)
+
+    async def _made(self, factory: Callable[[], Any]) -> Any:
+        made = factory()
+        if inspect.isawaitable(made):
+            made = await made
+        if isinstance(made, AbstractAsyncContextManager):
+            return await self._stack.enter_async_context(made)
+        return made
+
+    def _check_capabilities(self) -> None:
+        for name, handler in self.plan.handlers.items():
+            if handler.join_s is not None:
+                self.need_store(f"the join {name}")
+        if self.plan.topics.prioritised and not self.capabilities.lanes:
+            raise UnsupportedCapability(
+                f"{self.capabilities.system} has no priority lanes", hint="leave out priorities="
+            )
+
+    def need_store(self, what: str) -> Any:
+        """Return the backend's store. Raises `UnsupportedCapability` when it has none."""
+        store = self.backend.store
+        if store is None:
+            raise UnsupportedCapability(f"{what} needs a store, and {self.capabilities.system} has none")
+        return store
+
+    async def _declare(self) -> None:
+        groups = []
+        for name, handler in self.plan.handlers.items():
+            patterns = tuple(self.plan.topics.qualified(pattern) for pattern in handler.patterns)
+            groups.append(handler.spec(self.plan.topics.qualified(name), patterns))
+        await self.backend.declare(self.plan.topics.specs(), groups)
+
+    async def refresh(self) -> None:
+        """Declare again, and start what is new."""
+        for handler in self.plan.handlers.values():
+            check_filled(handler.signature, self._values, handler.name)
+        self._check_capabilities()
+        await self._declare()
+        if self._working:
+            await self.start(self._only)
+
+    async def start(self, only: Sequence[str] | None) -> None:
+        """Let a member of each handler's group work."""
+        self._working, self._only = True, only
+        wanted = {n: h for n, h in self.plan.handlers.items() if only is None or {n, h.name} & set(only)}
+        unknown = set(only or ()) - {*wanted, *(handler.name for handler in wanted.values())}
+        if unknown:
+            known = ", ".join(sorted(handler.name for handler in self.plan.handlers.values()))
+            raise InvalidArgument(
+                f"no handler {sorted(unknown)[0]!r} in app {self.plan.name!r}: expected one of {known}"
+            )
+        for name, handler in wanted.items():
+            if name not in self.workers:
+                self.workers[name] = self._worker(name, handler)
+                self.workers[name].start()
+        # Answered after every joining that was asked for before it: whoever publishes now is heard by all members here.
+        await self.backend.describe()
+
+    def _worker(self, name: str, handler: Handler) -> Worker:
+        topics = self.plan.topics
+        group = topics.qualified(name)
+        if handler.member is not None:
+            member = Member(handler.member, named=True)
+        else:
+            member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
+        store = self.backend.store
+        tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store)
+        kind = Runner if handler.join_s is None else JoinRunner
+        seat = Seat(handler, group, member.name, tools)
+        runner = kind(seat, self._values, lambda: self._executor(name, handler))
+        return Worker(runner, self.backend, member, lanes=topics.prioritised)
+
+    def _executor(self, name: str, handler: Handler) -> Executor:
+        executor = self._executors.get(name)
+        if executor is None:
+            executor = self._executors[name] = ThreadPoolExecutor(handler.concurrency, thread_name_prefix=name)
+        return executor
+
+    async def stop(self) -> None:
+        """End the members, all at once; say what they did."""
+        self._working = False
+        workers, self.workers = self.workers, {}
+        await asyncio.gather(*(worker.stop(self.plan.grace_s) for worker in workers.values()))
+        for name, worker in workers.items():
+            _log.info("%s stopped: %s", name, worker.counts)
+
+    async def stats(self) -> AppStats:
+        """Return the books of the app's groups and what the members here do."""
+        figures = [f for name in self.plan.handlers for f in await self.backend.stats(self.plan.topics.qualified(name))]
+        workers = [
+            WorkerStats(
+                group=name,
+                member=worker.member.name,
+                state=worker.state,
+                held=worker.held,
+                handled=worker.counts.handled,
+                failed=worker.counts.failed,
+                handed_back=worker.counts.handed_back,
+                lost=worker.counts.lost,
+                reconnects=worker.counts.reconnects,
+            )
+            for name, worker in self.workers.items()
+        ]
+        return AppStats(tuple(figures), tuple(workers))
+
+    async def close(self) -> None:
+        """Let commits land, close what handlers needed, then the backend."""
+        await self.committer.settled()
+        try:
+            await self._stack.aclose()
+        finally:
+            for executor in self._executors.values():
+                executor.shutdown(wait=False, cancel_futures=True)
+            with suppress(VagusError):
+                await self.backend.close()

@@ -1,0 +1,222 @@
+"""How an attempt runs: the event is decoded, the handler called, and what fails anywhere in it is caught here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+from vagus.app.work.attempt import Attempt, Seat
+from vagus.app.work.context import Context
+from vagus.app.work.ending import Ending, stack_of
+from vagus.backend import Delivery, Unit
+from vagus.errors import InvalidArgument, SchemaMismatch
+from vagus.message import EventType, Wire, decode, event_type, instant_of
+from vagus.reliability.decide import admit
+from vagus.reliability.note import decode_note
+from vagus.reliability.verdict import Handle, Mishap, Raised, Stopped, TimedOut
+
+
+class Reading(NamedTuple):
+    """How the events of a topic are read here: as which class (None: as plain values), by which settings."""
+
+    etype: EventType | None
+    wire: Wire
+
+
+class Runner:
+    """Runs the attempts of one handler and says, as a unit, what is to become of each delivery."""
+
+    def __init__(self, seat: Seat, provided: Mapping[Any, Any], executor: Callable[[], Executor]) -> None:
+        self.seat = seat
+        self.ending = Ending(seat)
+        self._topics = seat.tools.topics
+        self._function = seat.handler.function
+        signature = seat.handler.signature
+        self._fixed = {name: provided[hint] for name, hint in signature.needs.items()}
+        self._executor = executor
+        self._data = next(iter(signature.data), "")
+        self._bare = bool(self._data) and not self._fixed and not signature.context and signature.kind == "async"
+        self._readings: dict[str, Reading] = {}
+        self._read_at = -1
+
+    def attempt(self, delivery: Delivery) -> Attempt:
+        """Return a new attempt at `delivery`."""
+        return Attempt(delivery, self.seat)
+
+    async def run(self, attempt: Attempt) -> Unit:
+        """Handle one delivery; return the unit that settles it. Raises only what stops the whole worker."""
+        try:
+            return self._open(attempt) or await self._handle(attempt)
+        except Exception as error:
+            return self.ending.failed(attempt, Raised(error, stack_of(error)))
+        except asyncio.CancelledError:
+            return self.ending.failed(attempt, self._stopped(attempt))
+        except SystemExit as error:
+            return self.ending.failed(attempt, Raised(error, stack_of(error)))
+
+    async def run_batch(self, attempts: Sequence[Attempt]) -> list[Unit]:
+        """Handle several deliveries in one call; return the unit of each."""
+        units = [self._opened(attempt) for attempt in attempts]
+        open_ = [attempt for attempt, unit in zip(attempts, units, strict=True) if unit is None]
+        settled = iter(await self._handle_batch(open_)) if open_ else iter(())
+        return [unit if unit is not None else next(settled) for unit in units]
+
+    # --- before ------------------------------------------------------------------------------------------------------
+
+    def _opened(self, attempt: Attempt) -> Unit | None:
+        try:
+            return self._open(attempt)
+        except Exception as error:
+            return self.ending.failed(attempt, Raised(error, stack_of(error)))
+
+    def _open(self, attempt: Attempt) -> Unit | None:
+        """Decode the event; return the unit that settles it when the handler is not to see it."""
+        delivery = attempt.delivery
+        topic, position = delivery.topic, delivery.position
+        if topic.startswith("$inbox."):
+            topic, position = decode_note(delivery.note).origin or (topic, position)
+        etype, wire = self._reading(topic)
+        try:
+            attempt.event = event = decode(etype, delivery.envelope, wire, topic, position)
+        except SchemaMismatch:
+            # Sound bytes of another shape: the dead letter still tells the event's id, run and trace.
+            attempt.event = decode(None, delivery.envelope, wire, topic, position)
+            raise
+        if not delivery.losses and event.expirytime is None:
+            return None
+        expires_at = None if event.expirytime is None else instant_of(event.expirytime)
+        admission = admit(delivery.losses, delivery.note, expires_at=expires_at, now=self.seat.tools.clock.now())
+        return None if isinstance(admission, Handle) else self.ending.settle(attempt, admission)
+
+    def _reading(self, topic: str) -> Reading:
+        if self._read_at != self._topics.revision:
+            self._readings, self._read_at = {}, self._topics.revision
+        found = self._readings.get(topic)
+        if found is None:
+            bare = self._topics.bare(topic)
+            found = self._readings[topic] = Reading(self._type_on(bare), self._topics.settings(bare).wire)
+        return found
+
+    def _type_on(self, topic: str) -> EventType | None:
+        """Return the class to read a topic's events as: the handler's own for it, or the one that it always takes."""
+        data = self.seat.handler.signature.data.values()
+        named = [event_type(cls) for classes in data for cls in classes if cls is not dict]
+        found = next((etype for etype in named if etype.topic == topic), None)
+        if found is None and len(named) == 1 and not topic.startswith("$inbox."):
+            return named[0]
+        return found
+
+    # --- during ------------------------------------------------------------------------------------------------------
+
+    async def _handle(self, attempt: Attempt) -> Unit:
+        if self._bare:
+            found = await self._function(**{self._data: self._typed(attempt)})
+            if found is not None:
+                self._keep(attempt, found)
+        else:
+            await self._collect(attempt, self._arguments(attempt))
+        return self.ending.done(attempt)
+
+    def _arguments(self, attempt: Attempt) -> dict[str, Any]:
+        arguments = dict(self._fixed)
+        if self._data:
+            arguments[self._data] = self._typed(attempt)
+        for name in self.seat.handler.signature.context:
+            arguments[name] = self._context(attempt)
+        return arguments
+
+    @staticmethod
+    def _typed(attempt: Attempt) -> Any:
+        event = attempt.event
+        assert event is not None, "arguments are asked for after decoding"
+        return event.data
+
+    def _context(self, attempt: Attempt) -> Context:
+        assert attempt.event is not None, "arguments are asked for after decoding"
+        delivery = attempt.delivery
+        return Context(
+            attempt.event,
+            delivery,
+            attempt,
+            topic=self._topics.bare(delivery.topic),
+            group=self.seat.group,
+            member=self.seat.member,
+            attempt=decode_note(delivery.note).failures + 1,
+        )
+
+    async def _collect(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
+        """Call the handler and keep what it returns or yields."""
+        function, kind = self._function, self.seat.handler.signature.kind
+        if kind == "async":
+            found = await function(**arguments)
+        elif kind == "async stream":
+            found = [item async for item in function(**arguments)]
+        elif kind == "sync":
+            found = await self._in_thread(functools.partial(function, **arguments))
+        else:
+            found = await self._in_thread(lambda: list(function(**arguments)))
+        if found is not None:
+            self._keep(attempt, found)
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, call)
+
+    def _keep(self, attempt: Attempt, found: Any) -> None:
+        for item in found if isinstance(found, list | tuple) else (found,):
+            if item is not None:
+                attempt.keep(item)
+
+    async def _handle_batch(self, attempts: list[Attempt]) -> list[Unit]:
+        first = attempts[0]
+        arguments = self._arguments(first) | {str(self._data): [self._typed(attempt) for attempt in attempts]}
+        call = functools.partial(self.seat.handler.function, **arguments)
+        try:
+            found = await (call() if self.seat.handler.signature.kind == "async" else self._in_thread(call))
+            outcomes = _per_item(found, len(attempts))
+        except Exception as error:
+            outcomes = [error] * len(attempts)
+        except SystemExit as error:
+            outcomes = [RuntimeError(f"the handler called sys.exit({error.code!r})")] * len(attempts)
+        except asyncio.CancelledError:
+            return [self.ending.failed(attempt, self._stopped(first)) for attempt in attempts]
+        return [self._batch_outcome(attempt, found) for attempt, found in zip(attempts, outcomes, strict=True)]
+
+    def _batch_outcome(self, attempt: Attempt, outcome: Any) -> Unit:
+        if isinstance(outcome, Exception):
+            return self.ending.failed(attempt, Raised(outcome, stack_of(outcome)))
+        try:
+            if outcome is not None:
+                self._keep(attempt, outcome)
+            return self.ending.done(attempt)
+        except Exception as error:
+            return self.ending.failed(attempt, Raised(error, stack_of(error)))
+
+    def _stopped(self, attempt: Attempt) -> Mishap:
+        """Return what befell an attempt that ended in a cancellation, and take the cancellation back if it was ours."""
+        task = asyncio.current_task()
+        if attempt.cancelled is None:
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # not ours: the whole worker is being ended
+            return Raised(RuntimeError("the handler was cancelled from inside"), "")
+        if task is not None:
+            task.uncancel()
+        if attempt.cancelled == "timeout":
+            return TimedOut(self.seat.handler.timeout_s or 0.0)
+        return Stopped()
+
+
+def _per_item(found: Any, count: int) -> list[Any]:
+    """Return a batch handler's outcome for each item: None means that all of them are done."""
+    if found is None:
+        return [None] * count
+    if not isinstance(found, list | tuple) or len(found) != count:
+        raise InvalidArgument(
+            f"a batch handler returns None or a list of {count} outcomes, one for each event "
+            f"(None, events, or an exception), not {type(found).__name__}"
+        )
+    return list(found)
