@@ -14,6 +14,7 @@ SUMMARIES = {
     "dead": "Look at dead letters, send them again, discard them.",
     "doctor": "Look for what is wrong with a backend.",
     "check": "Hold a backend to the delivery contract.",
+    "bench": "Measure how fast vagus is on this machine.",
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 

@@ -1,0 +1,123 @@
+"""Other processes of a benchmark: each says `ready`, works until its standard input ends, and prints what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vagus.errors import ConnectionLost
+from vagus.testing.benchmark import app as measured
+from vagus.testing.benchmark.raw import sqlite as raw
+
+PATIENCE_S = 60.0
+"""How long a process may take to end, in seconds, once it is told to."""
+
+
+class Process:
+    """The near end of one such process."""
+
+    def __init__(self, role: str, *arguments: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", __name__, role, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+
+    def ready(self) -> None:
+        """Wait until it has begun. Raises `ConnectionLost` where it ended instead."""
+        assert self._child.stdout is not None
+        if self._child.stdout.readline() != "ready\n":
+            raise ConnectionLost(f"a process of the benchmark ended with code {self._child.wait(PATIENCE_S)}")
+
+    def end(self) -> Any:
+        """Tell it to end and return what it saw."""
+        told, _ = self._child.communicate(timeout=PATIENCE_S)
+        if self._child.returncode or not told:
+            raise ConnectionLost(f"a process of the benchmark ended with code {self._child.returncode}")
+        return json.loads(told)
+
+    def kill(self) -> None:
+        """End it whatever it does; safe to repeat."""
+        if self._child.poll() is None:
+            self._child.kill()
+        self._child.communicate()
+
+
+class Crew:
+    """Several of them; none outlives the block."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+
+    def __enter__(self) -> Self:
+        try:
+            for process in self._processes:
+                process.ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End all of them at once."""
+        for process in self._processes:
+            process.kill()
+
+    def end(self) -> list[Any]:
+        """Let all of them end, and return what they saw."""
+        return [process.end() for process in self._processes]
+
+
+# --- the far end ---------------------------------------------------------------------------------------------------
+
+
+def ready() -> None:
+    """Say that the work has begun."""
+    print("ready", flush=True)
+
+
+async def consume(url: str, keyed: str) -> dict[str, Any]:
+    """Handle events; return how many, and how many microseconds each was on its way."""
+    delays_us: list[float] = []
+
+    def told(note: Any) -> None:
+        delays_us.append((time.monotonic_ns() - note.sent_ns) / 1000)
+
+    async with measured.app_for(url, told, keyed=keyed == "keyed").running():
+        ready()
+        await asyncio.to_thread(sys.stdin.read)
+    return {"handled": len(delays_us), "delays_us": delays_us}
+
+
+async def raw_consume(path: str, synchronous: str, count: str, size: str, coded: str) -> dict[str, Any]:
+    """Handle events of the raw lane until `count` are gone."""
+    with raw.RawLog(Path(path), synchronous, make=False) as log:
+        ready()
+        return {"handled": raw.consume(log, int(count), int(size), coded=coded == "coded")}
+
+
+ROLES = {"consume": consume, "raw-consume": raw_consume}
+
+
+def main(role: str, *arguments: str) -> None:
+    """Play one role, to its end."""
+    seen = asyncio.run(ROLES[role](*arguments))  # type: ignore[operator]
+    print(json.dumps(seen), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
