@@ -178,7 +178,7 @@ class Settle(msgspec.Struct, frozen=True, gc=False):
     action: Done | Release
 
 
-class Unit(msgspec.Struct, frozen=True):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """Puts, settles and changes of the store that belong together: all or nothing where the backend is atomic.
 
     The fence is included: a lost lease stores none of its puts. Elsewhere each of the puts is confirmed before the
@@ -206,7 +206,7 @@ class PutOutcome(msgspec.Struct, frozen=True, gc=False):
 SettleOutcome: TypeAlias = Literal["done", "lost", "untried", "unknown"]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one unit, each list parallel to the unit's own.
 
     `done` is True when everything of it was carried out (duplicates and unheard events count as carried out).

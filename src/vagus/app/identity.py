@@ -6,10 +6,11 @@ import random
 
 from vagus.clock import Clock
 from vagus.message import child_traceparent, instant_text, uuid7_text
+from vagus.message.ident import RANDOM_BITS
 from vagus.message.trace import foreign_traceparent
 
 _PREFIX = len("00000000-0000-7")
-_NODE = (1 << 48) - 1
+_COUNTS = [f"{count:03x}" for count in range(1 << 12)]
 _SPAN = (1 << 64) - 1
 
 
@@ -19,25 +20,37 @@ class Identities:
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
         self._random = random.Random(seed)
-        self._last_ms = 0
-        self._count = 0
-        self._time_ms = -1
+        self._clock_ms = -1
         self._time = ""
-        self._prefix = ""
+        self._id_ms = 0
+        self._count = 0
+        self._id = ("", "")
+        self._trace = ("", "")
 
-    def new_id(self) -> str:
-        """Return a new id of UUIDv7's shape."""
+    def new(self) -> tuple[str, str, str]:
+        """Return the id, the time and the traceparent of an event that begins a trace.
+
+        The id is of UUIDv7's shape, the time RFC 3339 text; the trace takes its bits from the id. Within a millisecond
+        ids are counted, and share the random bits that tell this object from those of other processes.
+        """
         ms = int(self._clock.now() * 1000)
-        if ms > self._last_ms:
-            self._last_ms, self._count = ms, 0
-            self._prefix = uuid7_text(ms, 0)[:_PREFIX]
-        else:
-            self._count += 1  # 4,096 a millisecond, then time is borrowed from the next one
-            if self._count > 0xFFF:
-                self._last_ms, self._count = self._last_ms + 1, 0
-                self._prefix = uuid7_text(self._last_ms, 0)[:_PREFIX]
-        bits = self._random.getrandbits(62)
-        return f"{self._prefix}{self._count:03x}-{bits >> 48 | 0x8000:04x}-{bits & _NODE:012x}"
+        if ms != self._clock_ms:
+            self._clock_ms, self._time = ms, instant_text(ms / 1000)
+        self._count += 1
+        if ms > self._id_ms:
+            self._begin(ms)
+        elif self._count == len(_COUNTS):  # then time is borrowed from the next millisecond
+            self._begin(self._id_ms + 1)
+        count = _COUNTS[self._count]
+        return count.join(self._id), self._time, count.join(self._trace)
+
+    def _begin(self, ms: int) -> None:
+        """Prepare what ids and traces of a millisecond have in common: all before the count, and all behind it."""
+        self._id_ms, self._count = ms, 0
+        id = uuid7_text(ms, self._random.getrandbits(RANDOM_BITS))
+        self._id = id[:_PREFIX], id[_PREFIX + 3 :]
+        rest = self._id[1].replace("-", "")
+        self._trace = f"00-{self._id[0].replace('-', '')}", f"{rest}-{rest}-01"
 
     def now(self) -> float:
         """Return the time now, in seconds since the epoch."""
@@ -45,17 +58,13 @@ class Identities:
 
     def time(self) -> str:
         """Return the time now as RFC 3339 text."""
-        ms = int(self._clock.now() * 1000)
-        if ms != self._time_ms:
-            self._time_ms, self._time = ms, instant_text(ms / 1000)
-        return self._time
+        return instant_text(int(self._clock.now() * 1000) / 1000)
 
     @staticmethod
     def trace(id: str, parent: str | None) -> str:
         """Return the traceparent of the event with that id: in the trace of `parent`, or of one that it begins.
 
-        The bits of an id are as good as new ones, and cost less than drawing them. An id of a foreign shape, or a
-        parent that is not valid, is hashed into a trace.
+        An id of a foreign shape, or a parent that is not valid, is hashed into a trace.
         """
         digits = id.replace("-", "")
         if len(digits) != 32 or len(id) != 36:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from vagus.app.identity import Identities
 from vagus.app.topics import Topics, seconds
-from vagus.backend import Delivery, Position, Put, PutOutcome, Topic
+from vagus.backend import Delivery, Outcome, Position, Put, PutOutcome, Topic
 from vagus.delivery.hop import HopLimit, next_hops
 from vagus.delivery.lane import lane_of
 from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
@@ -50,7 +50,7 @@ def publish_options(options: Mapping[str, Any]) -> PublishOptions:
     return PublishOptions(**options)
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What became of a published event: it is stored. `duplicate`: it was before, and nothing changed."""
 
     id: str
@@ -95,36 +95,34 @@ class Publisher:
         if options is DEFAULTS and until is None and type(obj) is not dict:
             return self._plain(obj)
         self._check_id(options.id)
-        id = options.id or self._identities.new_id()
+        id = options.id or self._identities.new()[0]
         trace = self._identities.trace(id, None)
         event = self._event(obj, options, id, correlationid=id, traceparent=trace, vagusrun=until)
         return self._put(event, options, heard=True), event
 
     def _plain(self, obj: Any) -> tuple[Put, CloudEvent]:
         """Do the same for an event without options, of which there are most: the road that must be short."""
-        etype, target, wire = self._route(type(obj))
+        if self._routed_at != self._topics.revision:
+            self._routes, self._routed_at = {}, self._topics.revision
+        etype, target, wire = self._routes.get(type(obj)) or self._route(type(obj))
         key = None if etype.key is None else etype.key_of(obj)
-        id = self._identities.new_id()
+        id, time, trace = self._identities.new()
         event = CloudEvent(
             id=id,
             source=self._source,
             type=etype.topic,
-            time=self._identities.time(),
+            time=time,
             correlationid=id,
             partitionkey=key,
-            traceparent=self._identities.trace(id, None),
+            traceparent=trace,
             data=obj,
         )
         return Put(target, encode(etype, event, wire), key, 0, 0.0, published(self._source, id)), event
 
     def _route(self, cls: type) -> Route:
-        if self._routed_at != self._topics.revision:
-            self._routes, self._routed_at = {}, self._topics.revision
-        route = self._routes.get(cls)
-        if route is None:
-            etype = self._topics.learn(cls)
-            target = Topic(self._topics.qualified(etype.topic))
-            route = self._routes[cls] = Route(etype, target, self._topics.settings(etype.topic).wire)
+        etype = self._topics.learn(cls)
+        target = Topic(self._topics.qualified(etype.topic))
+        route = self._routes[cls] = Route(etype, target, self._topics.settings(etype.topic).wire)
         return route
 
     def output(self, obj: Any, options: PublishOptions, cause: Cause, index: int) -> tuple[Put, CloudEvent]:
@@ -150,7 +148,7 @@ class Publisher:
         attributes: dict[str, Any] = {}
         if about is not None:
             attributes = {"correlationid": about.correlationid or about.id, "causationid": about.id}
-        id = self._identities.new_id()
+        id = self._identities.new()[0]
         trace = self._identities.trace(id, about.traceparent if about else None)
         event = self._event(fact, DEFAULTS, id, traceparent=trace, **attributes)
         return self._put(event, DEFAULTS, heard=False)
@@ -197,11 +195,18 @@ class Publisher:
             raise InvalidArgument(f"id: expected text that is not empty, got {id!r}")
 
 
-def receipt(event: CloudEvent, outcome: PutOutcome, topic: str) -> Receipt:
-    """Return what to tell the publisher; raises the named error for a put that was not stored."""
-    if outcome.status in ("stored", "duplicate", "unheard"):
-        return Receipt(event.id, topic, outcome.position, outcome.status == "duplicate")
-    raise refusal(outcome, topic)
+def receipts_of(outcome: Outcome, events: Sequence[CloudEvent], topic: str | None) -> list[Receipt]:
+    """Return what to tell the publisher of `events`; raises the named error for what was not stored.
+
+    `topic`: where to, if not to the topic of each event's type.
+    """
+    if not outcome.done:
+        refused, event = min(zip(outcome.puts, events, strict=True), key=lambda pair: pair[0].status == "untried")
+        raise refusal(refused, topic or event.type)
+    return [
+        Receipt(event.id, topic or event.type, put.position, put.status == "duplicate")
+        for event, put in zip(events, outcome.puts, strict=True)
+    ]
 
 
 def refusal(outcome: PutOutcome, topic: str) -> VagusError:

@@ -229,7 +229,7 @@ class Ledger:
         """Carry out the most frequent of units: one settle and nothing else."""
         held: Held = settle.token
         subscription = held.subscription
-        if not subscription.holds(held):
+        if subscription.held.get(held.row) is not held:
             return _LOST
         if subscription.settle(held, settle.action, now):
             gained.add(subscription)

@@ -25,7 +25,7 @@ from vagus.message.event import EventType, is_broken, unreadable, write
 from vagus.message.foreign import foreign_attributes
 from vagus.message.format import JSON, Codec, codec_for
 from vagus.message.headers import PREFIX, encode_value, from_headers, is_binary, to_headers
-from vagus.message.limit import check_size, too_deep
+from vagus.message.limit import too_deep, too_large
 from vagus.message.wire import Wire
 
 OCTETS = "application/octet-stream"
@@ -62,11 +62,13 @@ def encode(
         and type(data) not in _ASIDE
     ):
         body = write(JSON.encode, event, event.type)
-        _check_depth(etype, JSON, body, wire, event.type)
+        if etype is None or not etype.bounded:
+            _check_depth(JSON, body, wire, event.type)
         envelope = Envelope(_extended(body, extensions, event.type) if extensions else body)
     else:
         envelope = _encode_otherwise(etype, event, wire, extensions or {})
-    check_size(envelope.body, wire.limits, event.type)
+    if len(envelope.body) > wire.limits.size:
+        raise too_large(envelope.body, wire.limits.size, event.type)
     return envelope
 
 
@@ -91,7 +93,8 @@ def _packed(etype: EventType | None, event: CloudEvent, wire: Wire) -> tuple[byt
         return data, stated or OCTETS
     codec = wire.data_codec
     body = write(codec.encode, data, event.type)
-    _check_depth(etype, codec, body, wire, event.type)
+    if etype is None or not etype.bounded:
+        _check_depth(codec, body, wire, event.type)
     return body, stated if stated and codec_for(stated) is codec else codec.content_type
 
 
@@ -139,7 +142,8 @@ def decode(etype: EventType | None, envelope: Envelope, wire: Wire, topic: str, 
     Raises UndecodableEvent for broken bytes, SchemaMismatch for data that does not fit, EventTooLarge over the
     limits; nothing else, whatever the bytes are.
     """
-    check_size(envelope.body, wire.limits, topic)
+    if len(envelope.body) > wire.limits.size:
+        raise too_large(envelope.body, wire.limits.size, topic)
     if envelope.content_type == STRUCTURED:
         return _decode_structured(etype, envelope.body, wire, topic)
     media = envelope.content_type.partition(";")[0].strip().lower()
@@ -157,7 +161,8 @@ def decode(etype: EventType | None, envelope: Envelope, wire: Wire, topic: str, 
 
 
 def _decode_structured(etype: EventType | None, body: bytes, wire: Wire, topic: str) -> CloudEvent:
-    _check_depth(etype, JSON, body, wire, topic)
+    if etype is None or not etype.bounded:
+        _check_depth(JSON, body, wire, topic)
     try:
         event = _ANY(body) if etype is None else etype.structured(body)
     except Exception as error:  # a validator of the user's may raise anything; the event is refused, not the worker
@@ -202,7 +207,7 @@ def _decode_plain(
 ) -> CloudEvent:
     """Return the event that a foreign producer's document is mapped to; the data is the whole document."""
     codec = codec_for(envelope.content_type) or JSON
-    _check_depth(None, codec, envelope.body, wire, topic)
+    _check_depth(codec, envelope.body, wire, topic)
     try:
         document = codec.decode(envelope.body)
     except Exception as error:
@@ -229,7 +234,8 @@ def _data(etype: EventType | None, body: bytes, content_type: str, wire: Wire, t
     if codec is None and etype is not None:
         raise etype.mismatch(f"its content type is {content_type}")
     if codec is not None:
-        _check_depth(etype, codec, body, wire, topic)
+        if etype is None or not etype.bounded:
+            _check_depth(codec, body, wire, topic)
         if etype is not None:
             return etype.decode_data(body, codec)
     try:
@@ -263,8 +269,8 @@ def extensions(envelope: Envelope) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _TAKEN}
 
 
-def _check_depth(etype: EventType | None, codec: Codec, body: bytes, wire: Wire, topic: str) -> None:
-    if (etype is None or not etype.bounded) and codec.is_deeper(body, wire.limits.depth):
+def _check_depth(codec: Codec, body: bytes, wire: Wire, topic: str) -> None:
+    if codec.is_deeper(body, wire.limits.depth):
         raise too_deep(topic, wire.limits.depth)
 
 

@@ -27,6 +27,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     headers: dict[str, str] | None = None
 
 
+# Not tracked by the garbage collector, which would walk each event several times: an event refers to its data, and
+# nothing of an event's is ever referred to from there.
 class CloudEvent(
     msgspec.Struct,
     frozen=True,
@@ -34,6 +36,7 @@ class CloudEvent(
     omit_defaults=True,
     repr_omit_defaults=True,
     eq=False,
+    gc=False,
     tag_field="specversion",
     tag=SPECVERSION,
 ):
@@ -89,7 +92,7 @@ class CloudEvent(
         return hash((self.source, self.id))
 
 
-class ReadEvent(CloudEvent, frozen=True, kw_only=True, eq=False):
+class ReadEvent(CloudEvent, frozen=True, kw_only=True, eq=False, gc=False):
     """An event as it is read from a structured document, with the other form in which data may come."""
 
     data_base64: bytes | None = None
@@ -100,7 +103,7 @@ def reader_class(data: Any) -> type[ReadEvent]:
     # A class statement cannot say it: the annotation is a value here.
     fields: list[tuple[str, Any, Any]] = [("data", data, msgspec.UNSET)]
     made = msgspec.defstruct(
-        "CloudEvent", fields, bases=(ReadEvent,), module=__name__, frozen=True, kw_only=True, eq=False
+        "CloudEvent", fields, bases=(ReadEvent,), module=__name__, frozen=True, kw_only=True, eq=False, gc=False
     )
     return cast("type[ReadEvent]", made)
 

@@ -34,16 +34,15 @@ class Limits(msgspec.Struct, frozen=True):
             raise InvalidArgument(f"limits are at least 1, not size={self.size}, depth={self.depth}")
 
 
-def check_size(body: bytes, limits: Limits, topic: str) -> None:
-    """Raise EventTooLarge, naming the limit, where `body` has more bytes than allowed."""
-    if len(body) > limits.size:
-        raise EventTooLarge(
-            f"an event of topic {topic!r} has {len(body)} bytes; the limit is {limits.size}",
-            hint="put large content into a store of its own and send a reference, or raise the topic's limit",
-            topic=topic,
-            size=len(body),
-            limit=limits.size,
-        )
+def too_large(body: bytes, limit: int, topic: str) -> EventTooLarge:
+    """Return the error for an event of `topic` that has more than `limit` bytes."""
+    return EventTooLarge(
+        f"an event of topic {topic!r} has {len(body)} bytes; the limit is {limit}",
+        hint="put large content into a store of its own and send a reference, or raise the topic's limit",
+        topic=topic,
+        size=len(body),
+        limit=limit,
+    )
 
 
 def too_deep(topic: str, limit: int | None = None) -> EventTooLarge:

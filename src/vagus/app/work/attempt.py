@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -66,7 +65,6 @@ class Attempt:
     event: CloudEvent | None = None
     outputs: tuple[tuple[Any, PublishOptions], ...] = ()
     parts: PartWriter | None = None
-    task: asyncio.Task[Any] | None = None
     started_at = 0.0
     cancelled: Cancelled | None = None
     result: Result = "handled"
@@ -74,13 +72,6 @@ class Attempt:
     def __init__(self, delivery: Delivery, seat: Seat) -> None:
         self.delivery = delivery
         self.seat = seat
-
-    def cancel(self, why: Cancelled) -> None:
-        """Stop the attempt if its handler is running; `why` decides what becomes of the event."""
-        if self.cancelled is None:
-            self.cancelled = why
-            if self.task is not None:
-                self.task.cancel()
 
     def emit(self, part: Any) -> Awaitable[None]:
         """Add a part to the run's stream."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from vagus.app.work.attempt import Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
-from vagus.backend import Delivery, Unit
+from vagus.backend import Unit
 from vagus.errors import InvalidArgument, SchemaMismatch
 from vagus.message import EventType, Wire, decode, event_type, instant_of
 from vagus.reliability.decide import admit
@@ -39,18 +39,24 @@ class Runner:
         self._fixed = {name: provided[hint] for name, hint in signature.needs.items()}
         self._executor = executor
         self._data = next(iter(signature.data), "")
-        self._bare = bool(self._data) and not self._fixed and not signature.context and signature.kind == "async"
+        # Most handlers take the data of one event and nothing else: nothing needs to be gathered for them.
+        alone = len(signature.data) == 1 and not (self._fixed or signature.context)
+        self._bare = alone and signature.kind == "async" and seat.handler.join_s is None
         self._readings: dict[str, Reading] = {}
         self._read_at = -1
-
-    def attempt(self, delivery: Delivery) -> Attempt:
-        """Return a new attempt at `delivery`."""
-        return Attempt(delivery, self.seat)
 
     async def run(self, attempt: Attempt) -> Unit:
         """Handle one delivery; return the unit that settles it. Raises only what stops the whole worker."""
         try:
-            return self._open(attempt) or await self._handle(attempt)
+            refused = self._open(attempt)
+            if refused is not None:
+                return refused
+            if not self._bare:
+                return await self._handle(attempt)
+            found = await self._function(**{self._data: self._typed(attempt)})
+            if found is not None:
+                self._keep(attempt, found)
+            return self.ending.done(attempt)
         except Exception as error:
             return self.ending.failed(attempt, Raised(error, stack_of(error)))
         except asyncio.CancelledError:
@@ -113,12 +119,7 @@ class Runner:
     # --- during ------------------------------------------------------------------------------------------------------
 
     async def _handle(self, attempt: Attempt) -> Unit:
-        if self._bare:
-            found = await self._function(**{self._data: self._typed(attempt)})
-            if found is not None:
-                self._keep(attempt, found)
-        else:
-            await self._collect(attempt, self._arguments(attempt))
+        await self._collect(attempt, self._arguments(attempt))
         return self.ending.done(attempt)
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from vagus.app.work.attempt import Attempt, Result
+from vagus.app.work.attempt import Attempt, Cancelled, Result
 from vagus.app.work.runner import Runner
 from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Unit
 from vagus.clock import Timer
@@ -70,7 +70,7 @@ class Worker:
         self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
         self._queue: deque[Attempt] = deque()
         self._held: set[Attempt] = set()
-        self._running: dict[Attempt, None] = {}
+        self._running: dict[Attempt, asyncio.Task[None]] = {}
         self._alone = False
         self._pool: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
@@ -147,25 +147,19 @@ class Worker:
         if self._lanes:
             lanes = next_order(10, self._turn)
             self._turn += 1
-        deliveries = await self._feed.take(room, lanes)
+        self._receive(await self._feed.take(room, lanes))
         if self._stopping:
-            return self._return(deliveries)
-        for delivery in deliveries:
-            self._receive(delivery)
-        self._wake()
+            self._hand_back_queue()
+        else:
+            self._wake()
 
-    def _return(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self._receive(delivery)
-        self._hand_back_queue()
-
-    def _receive(self, delivery: Delivery) -> None:
-        attempt = self.runner.attempt(delivery)
-        self._held.add(attempt)
+    def _receive(self, deliveries: Sequence[Delivery]) -> None:
+        attempts = [Attempt(delivery, self.runner.seat) for delivery in deliveries]
+        self._held.update(attempts)
+        self._queue.extend(attempts)
         self._empty.clear()
-        if delivery.losses >= LOSS_LIMITS.alone:
+        if any(delivery.losses >= LOSS_LIMITS.alone for delivery in deliveries):
             self._alone = True  # it may kill this process: it runs while nothing else is held
-        self._queue.append(attempt)
 
     # --- working -----------------------------------------------------------------------------------------------------
 
@@ -191,13 +185,11 @@ class Worker:
 
     async def _work(self) -> None:
         task = asyncio.current_task()
-        batch = self._handler.signature.batch
+        assert task is not None, "a coroutine runs in a task"
+        one = self._one_batch if self._handler.signature.batch else self._one
         while True:
             while self._queue and not (self._alone and self._must_wait()):
-                if batch:
-                    await self._one_batch(task)
-                else:
-                    await self._one(task)
+                await one(task)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future
@@ -216,15 +208,16 @@ class Worker:
         self._queue = deque(suspects[:1])
         return len(self._held) > 1
 
-    async def _one(self, task: asyncio.Task[None] | None) -> None:
+    async def _one(self, task: asyncio.Task[None]) -> None:
         attempt = self._queue.popleft()
-        self._begin(attempt, task)
+        self._running[attempt] = task
+        if self._handler.timeout_s is not None:
+            self._limit(attempt, self._handler.timeout_s)
         try:
             unit = await self.runner.run(attempt)
         except Exception:
             unit = self._fault(attempt)
         finally:
-            attempt.task = None
             del self._running[attempt]
         self._submit(attempt, unit)
 
@@ -234,12 +227,14 @@ class Worker:
         attempt.result = "handed_back"
         return Unit((), (Settle(attempt.delivery.token, Release(_AGAIN_S[-1])),))
 
-    async def _one_batch(self, task: asyncio.Task[None] | None) -> None:
+    async def _one_batch(self, task: asyncio.Task[None]) -> None:
         suspect = self._queue[0].delivery.losses >= LOSS_LIMITS.alone
         count = 1 if suspect else min(self._handler.batch, len(self._queue))
         attempts = [self._queue.popleft() for _ in range(count)]
         for attempt in attempts:
-            self._begin(attempt, task)
+            self._running[attempt] = task
+            if self._handler.timeout_s is not None:
+                self._limit(attempt, self._handler.timeout_s)
         units: Sequence[Unit]
         try:
             units = await self.runner.run_batch(attempts)
@@ -247,18 +242,21 @@ class Worker:
             units = [self._fault(attempt) for attempt in attempts]
         finally:
             for attempt in attempts:
-                attempt.task = None
                 del self._running[attempt]
         for attempt, unit in zip(attempts, units, strict=True):
             self._submit(attempt, unit)
 
-    def _begin(self, attempt: Attempt, task: asyncio.Task[None] | None) -> None:
-        attempt.task = task
-        self._running[attempt] = None
-        if self._handler.timeout_s is not None:
-            attempt.started_at = self._now()
-            if "timeout" not in self._timers:
-                self._plan("timeout", self._handler.timeout_s, self._stop_late)
+    def _limit(self, attempt: Attempt, timeout_s: float) -> None:
+        attempt.started_at = self._now()
+        if "timeout" not in self._timers:
+            self._plan("timeout", timeout_s, self._stop_late)
+
+    def _cancel(self, attempt: Attempt, why: Cancelled) -> None:
+        """Stop an attempt if its handler is running; `why` decides what becomes of the event."""
+        if attempt.cancelled is None:
+            attempt.cancelled = why
+            if attempt in self._running:
+                self._running[attempt].cancel()
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -273,8 +271,7 @@ class Worker:
             _log.warning("%s could not settle, trying again: %s", self._group, outcome)
             delay_s = _AGAIN_S[2]
             self._tools.clock.call_later(delay_s, lambda: self._submit(attempt, unit))
-            return
-        if outcome.done:
+        elif outcome.done:
             self.counts.add(attempt.result)
             self._let_go(attempt)
         elif "lost" in outcome.settles:
@@ -323,7 +320,7 @@ class Worker:
         for attempt in list(self._running):
             left_s = attempt.started_at + limit_s - now
             if left_s <= 0:
-                attempt.cancel("timeout")
+                self._cancel(attempt, "timeout")
         starts = [a.started_at for a in islice(self._running, 1) if a.cancelled is None]
         if starts or self._running:
             self._plan("timeout", max(0.01, min(starts, default=now) + limit_s - now), self._stop_late)
@@ -357,7 +354,7 @@ class Worker:
         if attempt not in self._held:
             return
         self.counts.lost += 1
-        attempt.cancel("lost")
+        self._cancel(attempt, "lost")
         if attempt in self._queue:
             self._queue.remove(attempt)
             self._let_go(attempt)
@@ -397,7 +394,7 @@ class Worker:
 
     async def _cut_short(self) -> None:
         for attempt in list(self._running):
-            attempt.cancel("stopped")
+            self._cancel(attempt, "stopped")
         try:
             async with asyncio.timeout(_AGAIN_S[2]):
                 await self._empty.wait()
