@@ -6,6 +6,7 @@ from vagus.app.publisher import Receipt
 from vagus.app.router import Router
 from vagus.app.run import Run, RunPart
 from vagus.app.stats import AppStats
+from vagus.app.trial.trial import Trial
 from vagus.app.work.context import Context
 from vagus.errors import VagusError
 from vagus.message import Event, Wire
@@ -27,6 +28,7 @@ __all__ = [
     "Router",
     "Run",
     "RunPart",
+    "Trial",
     "VagusError",
     "Wire",
 ]

@@ -27,7 +27,8 @@
         ├── GroupConflict
         ├── RunNotFound
         ├── RunFailed
-        └── RunTimeout
+        ├── RunTimeout
+        └── NotSettled
 
 Each error carries its facts as attributes, a stable `code`, the `exit_code` that a command ends with, and a
 `hint`: what to do about it, with a command to copy where there is one. Secrets in URLs are masked by whoever
@@ -226,3 +227,9 @@ class RunTimeout(ControlError):
     """A result was not there within the time that the caller gave; the run itself goes on."""
 
     code = "V404"
+
+
+class NotSettled(ControlError):
+    """An app under test did not come to rest: handlers still run, or what the test waits for never began."""
+
+    code = "V405"

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -15,13 +15,15 @@ from typing import Any, Literal, TypeAlias, overload
 from vagus.app.facts import ErrorEvent, JoinTimeout
 from vagus.app.handler import Handler, make_handler
 from vagus.app.opened import Opened
-from vagus.app.publisher import Receipt, publish_options, receipt
+from vagus.app.publisher import Receipt, publish_options, receipts_of
 from vagus.app.router import Declaration, Router
 from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
 from vagus.app.topics import Topics, seconds, wire_of
+from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
+from vagus.app.trial.watch import Watch
 from vagus.backend import Backend, Capabilities, Unit
-from vagus.clock import Clock, SystemClock
+from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.delivery.subscription import group_name
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Wire, check_group
@@ -102,7 +104,7 @@ class App(Router):
         `factory`: a value, a function (async or not) that returns it, or one that returns an async context manager,
         which is held open while the app is.
         """
-        self._provided[annotation] = factory if callable(factory) else (lambda: factory)
+        self._provided[annotation] = _factory(factory)
 
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""
@@ -138,6 +140,8 @@ class App(Router):
 
     async def __aenter__(self) -> App:
         """Open the backend and declare all topics and groups; see the errors of each."""
+        if opened_in_trial(self) is not None:
+            return self  # under test it is open already
         if self._open is not None:
             raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
         opened = Opened(self, create_backend(self.url, self.clock))
@@ -153,6 +157,8 @@ class App(Router):
 
     async def __aexit__(self, *exc: object) -> None:
         """Let everything that was submitted land, and close."""
+        if opened_in_trial(self) is not None:
+            return
         opened, self._open = self._open, None
         if opened is not None:
             await opened.close()
@@ -189,10 +195,47 @@ class App(Router):
         """End `work`; safe to call from a handler."""
         self._stop.set()
 
+    @asynccontextmanager
+    async def test(
+        self, *, provide: Mapping[Any, Any] | None = None, only: Sequence[str] | None = None, lifespan: bool = True
+    ) -> AsyncIterator[Trial]:
+        """Try the app out: its handlers run in memory, whatever its URL, under a clock that only the test moves.
+
+            async def test_parcel_is_found():
+                async with app.test(provide={Database: FakeDatabase()}) as trial:
+                    run = await trial.start(UserQuery("s1", "where is my parcel?"))
+                    assert await run.result() == Answer("on its way")
+
+            async def test_slow_shop_is_asked_again():
+                async with app.test() as trial:
+                    await trial.publish(UserQuery("s1", "late"))
+                    await trial.settled()           # handled, failed, and waits for its retry
+                    await trial.move("5m")          # all retries, in a moment
+                    assert (await trial.dead(ask_shop))[0].error_kind == "TimeoutError"
+
+        `provide`: what goes before the app's own `provide`, by annotation. `only`: these handlers alone work.
+        `lifespan`: whether the app's own is entered. In the block, and in the handlers that it runs, the app itself is
+        the one under test: `app.publish` stays in the trial. Trials share nothing, also two of one app at once.
+        """
+        clock = ManualClock()
+        watch = Watch(create_backend("memory://", clock))
+        opened = Opened(Scene(self, clock), watch)
+        provided = self._provided | {annotation: _factory(made) for annotation, made in (provide or {}).items()}
+        entered = self._lifespan if lifespan else None
+        with standing_in(self, opened):
+            try:
+                await opened.open(provided, None if entered is None else lambda: entered(self))
+                await opened.start(only)
+                yield Trial(self, opened, watch, clock)
+            finally:
+                await opened.stop()
+                await opened.close()
+
     def _opened(self) -> Opened:
-        if self._open is None:
+        opened = opened_in_trial(self) or self._open
+        if opened is None:
             raise NotStarted(f"app {self.name!r} is not open", hint="async with app: ...")
-        return self._open
+        return opened
 
     @property
     def backend(self) -> Backend:
@@ -224,9 +267,7 @@ class App(Router):
         if not pairs:
             return []
         outcome = await opened.committer.commit(Unit([put for put, _ in pairs]))
-        told = sorted(outcome.puts, key=lambda put: put.status == "untried") if not outcome.done else outcome.puts
-        names = [made.topic or event.type for _, event in pairs]
-        receipts = [receipt(pair[1], put, name) for pair, put, name in zip(pairs, told, names, strict=True)]
+        receipts = receipts_of(outcome, [event for _, event in pairs], made.topic)
         return receipts if many else receipts[0]
 
     async def start(
@@ -247,20 +288,25 @@ class App(Router):
         made = publish_options(options)
         wanted = until_text(until, self.topics)
         put, first = opened.publisher.first(event, made, until=wanted)
-        now = self.clock.now()
+        now = opened.plan.clock.now()
         deadline_at = None if deadline_s is None else now + seconds(deadline_s, "deadline_s")
         change = record_change(first.id, RunRecord(wanted, now, deadline_at))
         outcome = await opened.committer.commit(Unit([put], (), [change]))
-        receipt(first, outcome.puts[0], made.topic or first.type)
-        return Run(first.id, store, self.topics, self.clock)
+        receipts_of(outcome, [first], made.topic)
+        return Run(first.id, store, self.topics, opened.plan.clock)
 
     def run_of(self, run_id: str) -> Run:
         """Return a run by its id, to read its status, result or stream from any process."""
-        return Run(run_id, self._opened().need_store("a run"), self.topics, self.clock)
+        opened = self._opened()
+        return Run(run_id, opened.need_store("a run"), self.topics, opened.plan.clock)
 
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""
         return await self._opened().stats()
+
+
+def _factory(made: Any) -> Callable[[], Any]:
+    return made if callable(made) else lambda: made
 
 
 def _file_stem() -> str:

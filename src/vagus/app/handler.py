@@ -91,7 +91,7 @@ def make_handler(
 
     Raises `InvalidHandler` or `InvalidArgument` with what was expected.
     """
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
     classes = tuple(source for source in sources if isinstance(source, type))
     signature = read_signature(function, name, classes)
     if not sources:

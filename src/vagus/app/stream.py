@@ -85,7 +85,13 @@ class PartWriter:
 
     def _add(self, body: bytes) -> None:
         self._unsent.append(body)
-        if self._timer is None:
+        self._plan()
+
+    def _plan(self) -> None:
+        """See to it that what is unsent will be: in a moment, or at once where somebody waits for room."""
+        if len(self._unsent) >= UNSENT:
+            self._send()
+        elif self._timer is None:
             self._timer = self._clock.call_later(COALESCE_S, self._send)
 
     def rest(self) -> list[Append]:
@@ -99,7 +105,9 @@ class PartWriter:
         return Append(self._stream, self._producer, self._epoch, first, tuple(self._unsent), KEEP_S)
 
     def _send(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._unsent and not self._sending:
             self._sending = len(self._unsent)
             self._committer.submit(Unit(changes=[self._append()]), self._sent)
@@ -112,5 +120,5 @@ class PartWriter:
             self._confirmed += count
         if self._room is not None and not self._room.done() and len(self._unsent) < UNSENT:
             self._room.set_result(None)
-        if self._unsent and self._timer is None:
-            self._timer = self._clock.call_later(COALESCE_S, self._send)
+        if self._unsent:
+            self._plan()
