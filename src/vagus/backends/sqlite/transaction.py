@@ -12,30 +12,35 @@ from vagus.backends.sqlite.engine.engine import Engine
 from vagus.backends.sqlite.failures import is_disk_full, is_driver_failure, translate, unconfirmed
 from vagus.backends.sqlite.request import Answer, Call, Commit, Future
 from vagus.backends.sqlite.standing import Standing
+from vagus.clock import Clock
 from vagus.errors import DiskFull, VagusError
 
 
 class Transactions:
     """Writes and looks, on the writer's thread."""
 
-    def __init__(self, db: Database, engine: Engine, standing: Standing, path: Path) -> None:
+    def __init__(self, db: Database, engine: Engine, standing: Standing, path: Path, clock: Clock) -> None:
         self._db = db
         self._engine = engine
         self._standing = standing
         self._path = path
+        self._clock = clock
         self._committing = False
         self.tidy = False
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def write(self, requests: Sequence[Commit | Call], now: float, *, fill: bool = True) -> list[Answer]:
+    def write(self, requests: Sequence[Commit | Call], *, fill: bool = True) -> list[Answer]:
         """Carry the requests out in one transaction, fill the takes that stand, and return the answers.
 
         Writers of other processes wait from here to the end of the commit; nothing in between can wait for anybody.
+        The time is read once it is our turn: a stopped process may keep the others waiting for longer than a lease,
+        and a lease counted from before that would be over when it is given.
         """
         self._committing = False
         try:
             with self._db.alone():
+                now = self._clock.now()
                 self._db.execute("BEGIN IMMEDIATE")
                 answers = self._work(requests, now, fill=fill)
                 self._committing = True
@@ -43,7 +48,7 @@ class Transactions:
         except Exception as failure:
             errno = self._db.connection.system_errno
             self._undo()
-            return self._explain(requests, failure, errno, now, fill=fill)
+            return self._explain(requests, failure, errno, fill=fill)
         self._engine.settling.keep_renewals()
         self._standing.keep(now)
         self.tidy = False
@@ -99,7 +104,7 @@ class Transactions:
     # --- failing -----------------------------------------------------------------------------------------------------
 
     def _explain(
-        self, requests: Sequence[Commit | Call], failure: Exception, errno: int, now: float, *, fill: bool
+        self, requests: Sequence[Commit | Call], failure: Exception, errno: int, *, fill: bool
     ) -> list[Answer]:
         """Answer for a transaction of which nothing was stored."""
         if is_disk_full(failure, errno):
@@ -109,20 +114,20 @@ class Transactions:
             error.__cause__ = failure
             waiting = self._standing.give_up(error) if not requests else []
             return [Answer(request.future or _NOBODY, error=error) for request in requests] + waiting
-        return self._blame(requests, failure, now, fill=fill)
+        return self._blame(requests, failure, fill=fill)
 
-    def _blame(self, requests: Sequence[Commit | Call], failure: Exception, now: float, *, fill: bool) -> list[Answer]:
+    def _blame(self, requests: Sequence[Commit | Call], failure: Exception, *, fill: bool) -> list[Answer]:
         """Find whose request it is that cannot be carried out, and carry out the others."""
         if not requests:
             return self._standing.give_up(self._told(failure))
         if len(requests) > 1 or fill:
-            return [answer for request in requests for answer in self.write([request], now, fill=False)]
+            return [answer for request in requests for answer in self.write([request], fill=False)]
         request = requests[0]
         if type(request) is not Commit:
             return [Answer(request.future or _NOBODY, error=self._told(failure))]
         if len(request.units) == 1:
             return [Answer(request.future, [_impossible(request.units[0], self._told(failure))])]
-        singly = [self.write([Commit(request.future, [unit])], now, fill=False)[0] for unit in request.units]
+        singly = [self.write([Commit(request.future, [unit])], fill=False)[0] for unit in request.units]
         error = next((answer.error for answer in singly if answer.error is not None), None)
         return [Answer(request.future, [outcome for answer in singly for outcome in answer.result or ()], error)]
 

@@ -156,7 +156,7 @@ class Writer:
         self._doorbell.sweep()
         self._engine = Engine(self._db, self._options.keep_s)
         self._standing = Standing(self._engine)
-        self._transactions = Transactions(self._db, self._engine, self._standing, path)
+        self._transactions = Transactions(self._db, self._engine, self._standing, path, self._clock)
         self._poll = select.poll()
         self._poll.register(self._wake_read, select.POLLIN)
         self._poll.register(self._doorbell, select.POLLIN)
@@ -214,10 +214,10 @@ class Writer:
         others = self._look
         self._look = False
         if any(type(request) is Commit or (type(request) is Call and request.writes) for request in work):
-            answers = self._transactions.write(work, now)
+            answers = self._transactions.write(work)
         else:
             seen = self._transactions.look([request for request in work if type(request) is Call], now)
-            answers = self._transactions.write(work, now) if seen is None else seen
+            answers = self._transactions.write(work) if seen is None else seen
         others = others or self._standing.everything
         self._standing.everything = False
         if self._late:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from vagus.backend import Outcome, Unit
+from vagus.backend import Outcome, SettleOutcome, Unit
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.cache import Cache
 from vagus.backends.sqlite.engine.declaring import Declaring
@@ -21,6 +21,7 @@ from vagus.backends.sqlite.engine.state import State
 from vagus.backends.sqlite.engine.taking import Taking
 
 _SETTLED = Outcome(True, (), ("done",))
+_LOST = Outcome(False, (), ("lost",))
 
 
 class _Accepted(msgspec.Struct, gc=False):
@@ -59,6 +60,8 @@ class Engine:
         return [verdict if type(verdict) is Outcome else _outcome(verdict) for verdict in verdicts]  # type: ignore[arg-type]
 
     def _consider(self, unit: Unit, now: float) -> _Verdict:
+        if len(unit.settles) == 1 and not unit.puts and not unit.changes:  # most units are no more than that
+            return _SETTLED if self.settling.accept_one(unit.settles[0]) else _LOST
         settles = self.settling.verdicts(unit.settles) if unit.settles else None
         puts = self.putting.refusals(unit.puts) if unit.puts else None
         changes = self.state.refuses(unit.changes, now) if unit.changes else False
@@ -104,7 +107,5 @@ class Engine:
 
 
 def _outcome(accepted: _Accepted) -> Outcome:
-    unit = accepted.unit
-    if not unit.puts and not unit.changes and len(unit.settles) == 1:
-        return _SETTLED
-    return Outcome(True, [plan.outcome for plan in accepted.plans], ["done"] * len(unit.settles), accepted.changes)
+    settled: list[SettleOutcome] = ["done"] * len(accepted.unit.settles)
+    return Outcome(True, [plan.outcome for plan in accepted.plans], settled, accepted.changes)

@@ -149,16 +149,12 @@ class Keeping:
         found = self._db.row(text.SWEPT, (log.id,))
         after = found[0] if found else ""
         rows = self._db.rows(text.OLD_SEEN, (log.id, after, min(most, STEP)))
-        old = [
-            (log.id, dedupe) for dedupe, position, at in rows if position is not None and at < now - self._window(log)
-        ]
+        until = now - max(KEEP_S, log.spec.keep_s or 0.0)
+        old = [(log.id, dedupe) for dedupe, position, at in rows if position is not None and at < until]
         self._db.execute_many(text.DROP_SEEN, old)
         swept = rows[-1][0] if len(rows) == min(most, STEP) else ""
         if swept != after:
             self._db.execute(text.SET_SWEPT, (swept, log.id))
-
-    def _window(self, log: Log) -> float:
-        return max(KEEP_S, log.spec.keep_s or 0.0)
 
     def _remove_orphan(self, lane: int) -> None:
         """Remove some of what is left of a log that was dropped."""

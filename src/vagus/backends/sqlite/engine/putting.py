@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -57,7 +59,7 @@ class Putting:
         self._declaring = declaring
         self._keeping = keeping
         self._news = news
-        self._planned: dict[int, list[Planned]] = {}
+        self._planned: dict[int, list[Planned]] = defaultdict(list)
         self._rooms: dict[int, int] = {}
         self._promised: dict[int, set[str]] = {}
 
@@ -71,6 +73,8 @@ class Putting:
 
     def refusals(self, puts: Sequence[Put]) -> list[PutOutcome] | None:
         """Return what each put of a unit comes to when one is refused; None when none is."""
+        if all(self._is_open(target) for target, _ in groupby(puts, key=_target)):
+            return None
         outcomes = [self._verdict(put) for put in puts]
         full = self._overflow(puts)
         if full is not None:
@@ -78,6 +82,11 @@ class Putting:
         if any(outcome.status == "refused" for outcome in outcomes):
             return [outcome if outcome.status == "refused" else UNTRIED for outcome in outcomes]
         return None
+
+    def _is_open(self, target: Target) -> bool:
+        """Return whether a put to `target` cannot be refused: it is heard, and has no bound."""
+        log = self._cache.logs.get(log_name(target))
+        return log is not None and log.heard and log.spec.max_events is None
 
     def _verdict(self, put: Put) -> PutOutcome:
         log = self._cache.logs.get(log_name(put.target))
@@ -116,21 +125,28 @@ class Putting:
 
     def accept(self, puts: Sequence[Put]) -> list[Planned]:
         """Plan the puts of a unit that is carried out."""
-        plans = []
-        for put in puts:
-            plan = Planned(put)
-            plans.append(plan)
-            log = self._cache.logs.get(log_name(put.target)) or self._new_log(put.target)
+        plans = [Planned(put) for put in puts]
+        for target, run in groupby(plans, key=_planned_target):
+            log = self._cache.logs.get(log_name(target)) or self._new_log(target)
             if log.heard:
-                self._use_room(log, put)
-                self._planned.setdefault(log.id, []).append(plan)
+                self._plan(log, list(run))
             else:
-                plan.outcome = UNHEARD
-                self._cache.tally(log.id, unheard=1)
+                self._leave_unheard(log, list(run))
         return plans
 
+    def _plan(self, log: Log, plans: list[Planned]) -> None:
+        if log.id in self._rooms:
+            for plan in plans:
+                self._use_room(log, plan.put)
+        self._planned[log.id].extend(plans)
+
+    def _leave_unheard(self, log: Log, plans: list[Planned]) -> None:
+        for plan in plans:
+            plan.outcome = UNHEARD
+        self._cache.tally(log.id, unheard=len(plans))
+
     def _use_room(self, log: Log, put: Put) -> None:
-        if log.id in self._rooms and not self._is_promised(log, put):
+        if not self._is_promised(log, put):
             self._rooms[log.id] -= 1
             if put.dedupe is not None:
                 self._promised[log.id].add(put.dedupe)
@@ -297,6 +313,10 @@ class Putting:
             self._cache.tally(log_id, scheduled=-1, **counted)
             self._news.logs.add(log_id)
         self._cache.scheduled_at = None
+
+
+_target = attrgetter("target")
+_planned_target = attrgetter("put.target")
 
 
 def _is_delayed(plan: Planned) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from vagus.backend import Done, Release, Settle, SettleOutcome, Token, Unit
+from vagus.backend import Release, Settle, SettleOutcome, Token, Unit
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.cache import Cache, Claim, Subscription
 from vagus.backends.sqlite.engine.news import News
@@ -38,7 +39,7 @@ class Settling:
         self._cache = cache
         self._news = news
         self._held: dict[int, Held] = {}
-        self._done: dict[int, list[Settle]] = {}
+        self._done: dict[int, list[Settle]] = defaultdict(list)
         self._renewed: list[tuple[Ticket, int]] = []
 
     # --- the fence ---------------------------------------------------------------------------------------------------
@@ -47,15 +48,13 @@ class Settling:
         """Look up the claims of everything that these units want to settle."""
         self._held.clear()
         self._done.clear()
-        spans: dict[int, tuple[int, int]] = {}
+        places: dict[int, list[int]] = defaultdict(list)
         for unit in units:
             for settle in unit.settles:
-                token = settle.token
-                if type(token) is Ticket:
-                    low, high = spans.get(token.subscription, (token.place, token.place))
-                    spans[token.subscription] = (min(low, token.place), max(high, token.place))
-        for id, (low, high) in spans.items():
-            self._held[id] = dict(self._db.rows(text.HELD_BETWEEN, (id, low, high)))
+                if type(settle.token) is Ticket:
+                    places[settle.token.subscription].append(settle.token.place)
+        for id, wanted in places.items():
+            self._held[id] = dict(self._db.rows(text.HELD_BETWEEN, (id, min(wanted), max(wanted))))
 
     def verdicts(self, settles: Sequence[Settle]) -> list[SettleOutcome] | None:
         """Return what each settle of a unit comes to when one is lost; None when none is."""
@@ -76,8 +75,17 @@ class Settling:
         """Plan the settles of a unit that is carried out; its tokens are spent."""
         for settle in settles:
             token: Ticket = settle.token
-            self._done.setdefault(token.subscription, []).append(settle)
+            self._done[token.subscription].append(settle)
             self._held[token.subscription][token.place] = 0
+
+    def accept_one(self, settle: Settle) -> bool:
+        """Plan a settle that is all of its unit; return False when its claim is lost."""
+        if not self._is_valid(settle.token):
+            return False
+        token: Ticket = settle.token
+        self._done[token.subscription].append(settle)
+        self._held[token.subscription][token.place] = 0
+        return True
 
     # --- carrying out ------------------------------------------------------------------------------------------------
 
@@ -87,27 +95,32 @@ class Settling:
             subscription = self._cache.subscription(id)
             subscription.dirty = True
             self._news.settled.add(id)
-            ordered = self._cache.teams_by_id[subscription.team].spec.ordered
-            keys: list[str] = []
-            for settle in settles:
-                ended = self._settle(subscription, settle, now)
-                if ended and ordered and settle.token.key is not None:
-                    keys.append(settle.token.key)
+            keys = self._count(subscription, settles, now)
             subscription.held -= len(settles)
             self._drop(id, [settle.token.place for settle in settles])
             if keys:
                 self._free_keys(subscription, keys)
 
-    def _settle(self, subscription: Subscription, settle: Settle, now: float) -> bool:
-        """Count one delivery as ended, or let it wait; return whether it ended."""
-        token, action = settle.token, settle.action
-        ended = isinstance(action, Done)
-        if isinstance(action, Done):
-            setattr(subscription, action.ending, getattr(subscription, action.ending) + 1)
-        else:
-            self._wait(subscription, token.place, action, now)
-        self.reduce_claim(subscription, token.claim, 1)
-        return ended
+    def _count(self, subscription: Subscription, settles: list[Settle], now: float) -> list[str]:
+        """Count deliveries as ended, or let them wait; return the keys that ended ones leave free."""
+        ordered = self._cache.teams_by_id[subscription.team].spec.ordered
+        endings: dict[str, int] = defaultdict(int)
+        claims: dict[int, int] = defaultdict(int)
+        keys: list[str] = []
+        for settle in settles:
+            token, action = settle.token, settle.action
+            claims[token.claim] += 1
+            if isinstance(action, Release):
+                self._wait(subscription, token.place, action, now)
+                continue
+            endings[action.ending] += 1
+            if ordered and token.key is not None:
+                keys.append(token.key)
+        for ending, count in endings.items():
+            setattr(subscription, ending, getattr(subscription, ending) + count)
+        for claim, count in claims.items():
+            self.reduce_claim(subscription, claim, count)
+        return keys
 
     def _wait(self, subscription: Subscription, place: int, action: Release, now: float) -> None:
         due = now + max(0.0, action.after_s)
