@@ -11,10 +11,11 @@ from vagus.app.publisher import DEFAULTS, Publisher, PublishOptions, publish_opt
 from vagus.app.stream import PartWriter
 from vagus.app.topics import Topics
 from vagus.app.work.committer import Committer
-from vagus.backend import Delivery
+from vagus.backend import Delivery, Position
 from vagus.clock import Clock
 from vagus.errors import InvalidArgument, UnsupportedCapability
 from vagus.message import CloudEvent
+from vagus.reliability.note import decode_note
 from vagus.store import Store
 
 Result: TypeAlias = Literal["handled", "failed", "handed_back"]
@@ -72,6 +73,13 @@ class Attempt:
     def __init__(self, delivery: Delivery, seat: Seat) -> None:
         self.delivery = delivery
         self.seat = seat
+
+    @property
+    def origin(self) -> tuple[str, Position]:
+        """The topic and the position that the event was published at: an inbox is only a way."""
+        delivery = self.delivery
+        origin = decode_note(delivery.note).origin if delivery.topic.startswith("$inbox.") else None
+        return origin or (delivery.topic, delivery.position)
 
     def emit(self, part: Any) -> Awaitable[None]:
         """Add a part to the run's stream."""

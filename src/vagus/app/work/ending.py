@@ -87,9 +87,10 @@ class Ending:
 
     def _error_event(self, attempt: Attempt, what: Mishap | GiveUp, verdict: RetryAt | GiveUp) -> Sequence[Put]:
         """Return the put that tells of a failure; a failure to handle one of those is not told, or it would not end."""
-        if self._seat.tools.topics.bare(attempt.delivery.topic) == event_type(ErrorEvent).topic:
+        topic = self._seat.tools.topics.bare(attempt.origin[0])
+        if topic == event_type(ErrorEvent).topic:
             return ()
-        event, delivery, note = attempt.event, attempt.delivery, verdict.note
+        event, note = attempt.event, verdict.note
         last = note.errors[-1] if note.errors else None
         fact = ErrorEvent(
             stage=self._seat.group,
@@ -101,7 +102,7 @@ class Ending:
             outcome="dead" if isinstance(verdict, GiveUp) else "retry",
             retry_after_s=None if isinstance(verdict, GiveUp) else verdict.after_s,
             reason=verdict.reason if isinstance(verdict, GiveUp) else None,
-            topic=self._seat.tools.topics.bare(delivery.topic),
+            topic=topic,
             event_id=event.id if event else "",
             event_type=event.type if event else "",
             run_id=(event.correlationid or event.id) if event else "",

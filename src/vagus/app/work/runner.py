@@ -19,6 +19,9 @@ from vagus.reliability.decide import admit
 from vagus.reliability.note import decode_note
 from vagus.reliability.verdict import Handle, Mishap, Raised, Stopped, TimedOut
 
+ENDS_THE_PROCESS = (KeyboardInterrupt, GeneratorExit)
+"""What no attempt may hold up: the event comes again, counted as lost with its worker."""
+
 
 class Reading(NamedTuple):
     """How the events of a topic are read here: as which class (None: as plain values), by which settings."""
@@ -57,12 +60,10 @@ class Runner:
             if found is not None:
                 self._keep(attempt, found)
             return self.ending.done(attempt)
-        except Exception as error:
-            return self.ending.failed(attempt, Raised(error, stack_of(error)))
-        except asyncio.CancelledError:
-            return self.ending.failed(attempt, self._stopped(attempt))
-        except SystemExit as error:
-            return self.ending.failed(attempt, Raised(error, stack_of(error)))
+        except ENDS_THE_PROCESS:
+            raise
+        except BaseException as error:
+            return self.ending.failed(attempt, self._mishap(attempt, error))
 
     async def run_batch(self, attempts: Sequence[Attempt]) -> list[Unit]:
         """Handle several deliveries in one call; return the unit of each."""
@@ -84,7 +85,7 @@ class Runner:
         delivery = attempt.delivery
         topic, position = delivery.topic, delivery.position
         if topic.startswith("$inbox."):
-            topic, position = decode_note(delivery.note).origin or (topic, position)
+            topic, position = attempt.origin
         etype, wire = self._reading(topic)
         try:
             attempt.event = event = decode(etype, delivery.envelope, wire, topic, position)
@@ -143,7 +144,7 @@ class Runner:
             attempt.event,
             delivery,
             attempt,
-            topic=self._topics.bare(delivery.topic),
+            topic=self._topics.bare(attempt.origin[0]),
             group=self.seat.group,
             member=self.seat.member,
             attempt=decode_note(delivery.note).failures + 1,
@@ -165,7 +166,7 @@ class Runner:
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, call)
+        return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, _carried, call)
 
     def _keep(self, attempt: Attempt, found: Any) -> None:
         for item in found if isinstance(found, list | tuple) else (found,):
@@ -179,12 +180,12 @@ class Runner:
         try:
             found = await (call() if self.seat.handler.signature.kind == "async" else self._in_thread(call))
             outcomes = _per_item(found, len(attempts))
-        except Exception as error:
-            outcomes = [error] * len(attempts)
-        except SystemExit as error:
-            outcomes = [RuntimeError(f"the handler called sys.exit({error.code!r})")] * len(attempts)
-        except asyncio.CancelledError:
-            return [self.ending.failed(attempt, self._stopped(first)) for attempt in attempts]
+        except ENDS_THE_PROCESS:
+            raise
+        except BaseException as error:
+            # One of them may have lost its lease or run out of time; they share one call, so all of them stop.
+            mishap = self._mishap(next((a for a in attempts if a.cancelled is not None), first), error)
+            return [self.ending.failed(attempt, mishap) for attempt in attempts]
         return [self._batch_outcome(attempt, found) for attempt, found in zip(attempts, outcomes, strict=True)]
 
     def _batch_outcome(self, attempt: Attempt, outcome: Any) -> Unit:
@@ -197,18 +198,26 @@ class Runner:
         except Exception as error:
             return self.ending.failed(attempt, Raised(error, stack_of(error)))
 
-    def _stopped(self, attempt: Attempt) -> Mishap:
-        """Return what befell an attempt that ended in a cancellation, and take the cancellation back if it was ours."""
-        task = asyncio.current_task()
-        if attempt.cancelled is None:
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError  # not ours: the whole worker is being ended
-            return Raised(RuntimeError("the handler was cancelled from inside"), "")
-        if task is not None:
-            task.uncancel()
+    def _mishap(self, attempt: Attempt, error: BaseException) -> Mishap:
+        """Return what befell an attempt that ended in `error`; if we stopped it, that is why, whatever it raised."""
         if attempt.cancelled == "timeout":
-            return TimedOut(self.seat.handler.timeout_s or 0.0)
-        return Stopped()
+            return TimedOut(self.seat.handler.timeout_s or 0.0, stack_of(error))
+        if attempt.cancelled is not None:
+            return Stopped()
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise error  # not ours: the whole worker is being ended
+            return Raised(RuntimeError("the handler was cancelled from inside"), stack_of(error))
+        return Raised(error, stack_of(error))
+
+
+def _carried(call: Callable[[], Any]) -> Any:
+    """Call a handler in its thread; a future cannot carry a StopIteration, and would never be done."""
+    try:
+        return call()
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _per_item(found: Any, count: int) -> list[Any]:

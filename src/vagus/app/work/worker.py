@@ -81,6 +81,7 @@ class Worker:
         self._taking: asyncio.Task[None] | None = None
         self._timers: dict[str, Timer] = {}
         self._stopping = False
+        self._left = False
         self._connected = False
 
     # --- what can be seen --------------------------------------------------------------------------------------------
@@ -121,11 +122,11 @@ class Worker:
             try:
                 await self._take_once()
                 failures = 0
-            except BackendError as error:
+            except Exception as error:  # also a dropped group, or a fault of the backend: nobody else would notice
                 self._connected = False
                 delay_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
                 failures += 1
-                _log.warning("%s lost its backend, trying again in %g s: %s", self._group, delay_s, error)
+                _log.warning("%s lost its backend, trying again in %g s: %r", self._group, delay_s, error)
                 await self._sleep(delay_s)
                 self._reattach()
 
@@ -165,8 +166,8 @@ class Worker:
 
     def _wake(self) -> None:
         """Let one idle task of the pool begin; it calls the next one when it has to wait itself."""
-        if not self._queue:
-            return
+        if not self._queue or (self._alone and self._must_wait()):
+            return  # letting go of what is held wakes again
         while self._idle:
             future = self._idle.popleft()
             if not future.done():
@@ -190,6 +191,8 @@ class Worker:
         while True:
             while self._queue and not (self._alone and self._must_wait()):
                 await one(task)
+            if self._stopping:
+                return
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future
@@ -198,8 +201,8 @@ class Worker:
         """An event that may kill its worker waits until it is the only one here; so do those behind it."""
         if self._running:
             return True
-        suspects = [a for a in self._queue if a.delivery.losses >= LOSS_LIMITS.alone]
-        others = [a for a in self._queue if a.delivery.losses < LOSS_LIMITS.alone]
+        suspects = [attempt for attempt in self._queue if _suspect(attempt)]
+        others = [attempt for attempt in self._queue if not _suspect(attempt)]
         if others:
             self._queue = deque(others + suspects)
             return False
@@ -219,6 +222,8 @@ class Worker:
             unit = self._fault(attempt)
         finally:
             del self._running[attempt]
+        if attempt.cancelled is not None:
+            _take_back(task)
         self._submit(attempt, unit)
 
     def _fault(self, attempt: Attempt) -> Unit:
@@ -228,9 +233,11 @@ class Worker:
         return Unit((), (Settle(attempt.delivery.token, Release(_AGAIN_S[-1])),))
 
     async def _one_batch(self, task: asyncio.Task[None]) -> None:
-        suspect = self._queue[0].delivery.losses >= LOSS_LIMITS.alone
-        count = 1 if suspect else min(self._handler.batch, len(self._queue))
-        attempts = [self._queue.popleft() for _ in range(count)]
+        attempts = [self._queue.popleft()]
+        while not _suspect(attempts[0]) and self._queue and len(attempts) < self._handler.batch:
+            if _suspect(self._queue[0]):
+                break
+            attempts.append(self._queue.popleft())
         for attempt in attempts:
             self._running[attempt] = task
             if self._handler.timeout_s is not None:
@@ -243,6 +250,8 @@ class Worker:
         finally:
             for attempt in attempts:
                 del self._running[attempt]
+        if any(attempt.cancelled is not None for attempt in attempts):
+            _take_back(task)
         for attempt, unit in zip(attempts, units, strict=True):
             self._submit(attempt, unit)
 
@@ -255,13 +264,14 @@ class Worker:
         """Stop an attempt if its handler is running; `why` decides what becomes of the event."""
         if attempt.cancelled is None:
             attempt.cancelled = why
-            if attempt in self._running:
-                self._running[attempt].cancel()
+            task = self._running.get(attempt)
+            if task is not None and not task.cancelling():  # those of a batch share one
+                task.cancel()
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
     def _submit(self, attempt: Attempt, unit: Unit) -> None:
-        if attempt.cancelled == "lost":
+        if attempt.cancelled == "lost" or self._left:
             self._let_go(attempt)
             return
         self._tools.committer.submit(unit, self._settled, attempt)
@@ -389,7 +399,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=_AGAIN_S[2])  # a handler may refuse to be cancelled
         await self._leave()
 
     async def _cut_short(self) -> None:
@@ -402,10 +412,11 @@ class Worker:
             _log.warning("%s leaves %d attempts that do not stop", self._group, len(self._held))
 
     async def _leave(self) -> None:
+        self._left = True
         try:
             if self._feed is not None:
                 await self._feed.leave()
-        except BackendError as error:
+        except VagusError as error:
             _log.warning("%s could not say goodbye: %s", self._group, error)
 
     def _hand_back_queue(self) -> None:
@@ -415,3 +426,14 @@ class Worker:
 
     def _hand_back(self, attempt: Attempt) -> None:
         self._submit(attempt, self.runner.ending.failed(attempt, Stopped()))
+
+
+def _suspect(attempt: Attempt) -> bool:
+    """Whether the event was lost with its worker so often that it may be what kills it."""
+    return attempt.delivery.losses >= LOSS_LIMITS.alone
+
+
+def _take_back(task: asyncio.Task[None]) -> None:
+    """Forget that `task` was cancelled for an attempt which is over; the next one has nothing to do with that."""
+    while task.cancelling():
+        task.uncancel()
