@@ -2,10 +2,10 @@
 
 import sys
 
-from tools import commands_page, contract_page, errors_page, matrix_page, requirements_page
+from tools import commands_page, contract_page, errors_page, matrix_page, reference_page, requirements_page
 from tools.markers import ROOT
 
-MAKERS = (requirements_page, contract_page, errors_page, matrix_page, commands_page)
+MAKERS = (requirements_page, contract_page, errors_page, matrix_page, commands_page, reference_page)
 
 
 def stale() -> dict[str, str]:

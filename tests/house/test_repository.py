@@ -29,3 +29,12 @@ def test_no_file_names_what_must_not_be_named(pattern: str) -> None:
     ]
 
     assert found == []
+
+
+def test_no_lock_file_is_kept() -> None:
+    # A lock file names the registry that it was made with; versions in pyproject.toml say what is needed.
+    names = {name.rpartition("/")[2] for name in texts()}
+
+    assert {
+        name for name in names if re.search(r"\.lock$|-lock\.|^Pipfile|^pip\.conf$|^requirements.*\.txt$", name)
+    } == set()
