@@ -12,7 +12,7 @@ PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check docs clean
+.PHONY: help demo test slow check bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -36,6 +36,9 @@ check: $(DEV) ## lint, format, types, laws between rooms, spelling, shape, gener
 	$(BIN)/codespell
 	$(BIN)/python -m tools.shape src/vagus
 	$(BIN)/python -m tools.pages --check
+
+bench: $(CORE) ## measure how fast it is here, beside the same job written by hand (ARGS="--workload W1")
+	@$(BIN)/vagus bench $(ARGS)
 
 docs: $(DEV) ## write the generated pages of docs/ anew
 	$(BIN)/python -m tools.pages

@@ -10,6 +10,8 @@ import msgspec
 from vagus.message import CloudEvent, Event, uuid7_text
 from vagus.message.envelope import reader_class
 
+NAME = "bench"
+"""What the app that is measured is called."""
 BODY_BYTES = 200
 SOURCE = "vagus/bench"
 KEYS = 1_000

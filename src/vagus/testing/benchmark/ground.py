@@ -35,18 +35,19 @@ class Ground:
         """Whether processes can share it."""
         return self.folder is not None
 
-    def fresh(self) -> str:
-        """Return a URL that nothing was stored under yet."""
+    def fresh(self, *, beside: bool = False) -> str:
+        """Return a URL that nothing was stored under yet; what earlier ones hold is removed, unless `beside` them."""
         if self.folder is None:
             return f"memory://bench-{id(self)}-{next(self._numbers)}"
         query = urlsplit(self.url).query
-        return f"sqlite:///{self.fresh_file()}" + (f"?{query}" if query else "")
+        return f"sqlite:///{self.fresh_file(beside=beside)}" + (f"?{query}" if query else "")
 
-    def fresh_file(self) -> Path:
-        """Return the path of a file that is not there yet, for a lane of another program; what was there is removed."""
+    def fresh_file(self, *, beside: bool = False) -> Path:
+        """Do the same for a file, for a lane of another program."""
         assert self.folder is not None, "memory has no files"
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(mode=0o700)
+        if not beside:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         return self.folder / f"{next(self._numbers)}.db"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from typing import Any, Self
 from vagus.errors import ConnectionLost
 from vagus.testing.benchmark import app as measured
 from vagus.testing.benchmark.raw import sqlite as raw
+from vagus.testing.benchmark.witness import Handling, witness_app
 
 PATIENCE_S = 60.0
 """How long a process may take to end, in seconds, once it is told to."""
@@ -110,13 +112,45 @@ async def raw_consume(path: str, synchronous: str, count: str, size: str, coded:
         return {"handled": raw.consume(log, int(count), int(size), coded=coded == "coded")}
 
 
-ROLES = {"consume": consume, "raw-consume": raw_consume}
+async def witness(url: str) -> list[Handling]:
+    """Handle events with keys, and return who handled what when."""
+    handlings: list[Handling] = []
+    async with witness_app(url, handlings).running():
+        ready()
+        await asyncio.to_thread(sys.stdin.read)
+    return handlings
+
+
+async def drain(url: str, wanted: str) -> dict[str, float]:
+    """Handle that many events of a backlog; return what each took, and how large this process grew."""
+    ready()
+    cost_us = await measured.drain_us(url, int(wanted))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"cost_us": cost_us, "memory_mb": grown / (1e6 if sys.platform == "darwin" else 1e3)}
+
+
+async def idle(url: str, groups: str, idle_s: str) -> dict[str, float]:
+    """Work on nothing for a while; return what that cost."""
+    ready()
+    return await measured.idle(url, int(groups), float(idle_s))
+
+
+ROLES: Mapping[str, Callable[..., Awaitable[Any]]] = {
+    "consume": consume,
+    "raw-consume": raw_consume,
+    "witness": witness,
+    "drain": drain,
+    "idle": idle,
+}
 
 
 def main(role: str, *arguments: str) -> None:
     """Play one role, to its end."""
-    seen = asyncio.run(ROLES[role](*arguments))  # type: ignore[operator]
-    print(json.dumps(seen), flush=True)
+
+    async def play() -> Any:
+        return await ROLES[role](*arguments)
+
+    print(json.dumps(asyncio.run(play())), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ _IDLE = (Bar(value=2.0, sense="at most"),)
 _IDLE_CPU = (Bar(value=0.1, sense="at most"),)
 _FIVE = (Bar(value=5, sense="at least"), Bar(value=5, sense="at most"))
 _FLOOR = (Bar(value=0.1, sense="at least"),)
-_LATE = (Bar(value=0, sense="at most"),)
+_NONE = (Bar(value=0, sense="at most"),)
 
 BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
     ("W1", "memory", "500 at once"): _MEMORY,
@@ -67,11 +67,14 @@ BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
     ("W2", "memory", "p50"): (Bar(value=0.2, sense="at most"),),
     ("W2", "sqlite", "p50"): (Bar(value=2.0, sense="at most", commits=3),),
     ("W2", "sqlite", "p99, 2 processes"): (Bar(value=10.0, sense="at most", commits=8),),
-    ("W3", "memory", "most / least"): _FLAT,
-    ("W3", "sqlite", "most / least"): _FLAT,
-    ("W6", "memory", "claim: most / least"): _FLAT,
-    ("W6", "sqlite", "claim: most / least"): _FLAT,
-    ("W6", "sqlite", "worker: most / least"): _FLAT,
+    ("W3", "memory", "largest / smallest"): _FLAT,
+    ("W3", "sqlite", "largest / smallest"): _FLAT,
+    ("W4", "memory", "out of order"): _NONE,
+    ("W4", "sqlite", "out of order"): _NONE,
+    ("W4", "sqlite", "out of order, 3 processes"): _NONE,
+    ("W6", "memory", "cost, largest / smallest"): _FLAT,
+    ("W6", "sqlite", "cost, largest / smallest"): _FLAT,
+    ("W6", "sqlite", "memory, largest / smallest"): _FLAT,
     ("W7", "memory", "wake-ups a member"): _IDLE,
     ("W7", "sqlite", "wake-ups a member"): _IDLE,
     ("W7", "memory", "CPU of a worker"): _IDLE_CPU,
@@ -82,8 +85,8 @@ BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
     ("W8", "sqlite", "deliveries, most"): _FIVE[1:],
     ("W8", "memory", "gap, shortest"): _FLOOR,
     ("W8", "sqlite", "gap, shortest"): _FLOOR,
-    ("W8", "memory", "gap over its most"): _LATE,
-    ("W8", "sqlite", "gap over its most"): _LATE,
+    ("W8", "memory", "gap over its most"): _NONE,
+    ("W8", "sqlite", "gap over its most"): _NONE,
     ("W10", "", "vagus --help"): (Bar(value=0.3, sense="at most"),),
     ("W10", "", "import vagus"): (Bar(value=0.15, sense="at most"),),
     ("W10", "", "first demo answer"): (Bar(value=2.0, sense="at most"),),
@@ -101,10 +104,10 @@ def verdict(bar: Bar, lanes: Mapping[str, Spread], unit: Unit, commit_ms: float)
     """Return how the median of the `vagus` lane stands to the bar; None where a lane that it needs is missing."""
     if (bar.of and bar.of not in lanes) or (bar.bare and "bare" not in lanes):
         return None
-    value, limit, why = lanes["vagus"].median, bar.value, ""
+    value, limit, share, why = lanes["vagus"].median, bar.value, "", ""
     if bar.of:
         value /= lanes[bar.of].median
-        why, unit = f" of {bar.of}", ""
+        share, unit = f" of {bar.of}", ""
     elif bar.bare:
         limit *= lanes["bare"].median / bar.bare
         why = f" ({short(bar.value)} x bare {lanes['bare'].median / bar.bare:.2f})"
@@ -112,7 +115,7 @@ def verdict(bar: Bar, lanes: Mapping[str, Spread], unit: Unit, commit_ms: float)
         limit = bar.commits * commit_ms
         why = f" ({bar.commits:g} commits)"
     met = value >= limit if bar.sense == "at least" else value <= limit
-    text = f"{short(value)}{spoken(unit)}, {bar.sense} {short(limit)}{spoken(unit)}{why}"
+    text = f"{short(value)}{spoken(unit)}{share}, {bar.sense} {short(limit)}{spoken(unit)}{why}"
     return Verdict(text, met, _by(value, limit, bar.sense))
 
 
