@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
+from vagus.backend import Delivery
 from vagus.testing.conformance.bench import Bench, Worker, numbered, within, words
 from vagus.testing.conformance.needs import needs
 
@@ -14,12 +16,20 @@ pytestmark = pytest.mark.contract("G2")
 
 
 async def work(worker: Worker, done: Counter[str], total: int) -> None:
-    """Take and ack until `total` events are done by all together."""
+    """Take and ack until `total` events are done by all together. Who is let go settles what it has taken first."""
     while done.total() < total:
         batch = await worker.feed.take(3, ())
-        await worker.ack(*batch)
-        done.update(words(batch))
-        await asyncio.sleep(0)
+        settling = asyncio.create_task(settle(worker, batch, done))
+        try:
+            await asyncio.shield(settling)
+        finally:
+            await settling
+
+
+async def settle(worker: Worker, batch: Sequence[Delivery], done: Counter[str]) -> None:
+    """Ack a batch, and count it."""
+    await worker.ack(*batch)
+    done.update(words(batch))
 
 
 async def share(workers: list[Worker], done: Counter[str], total: int) -> None:
