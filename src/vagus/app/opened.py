@@ -45,13 +45,13 @@ class Plan(Protocol):
 
 
 class Opened:
-    """What an app holds while it is open."""
+    """What an app holds while it is open. `seed` makes its ids and delays the same again, for a simulation."""
 
-    def __init__(self, plan: Plan, backend: Backend) -> None:
+    def __init__(self, plan: Plan, backend: Backend, seed: int | None = None) -> None:
         self.plan = plan
         self.backend = backend
         self.committer = Committer(backend)
-        self.identities = Identities(plan.clock)
+        self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
         self.workers: dict[str, Worker] = {}
         self.capabilities: Capabilities

@@ -69,11 +69,11 @@ class Worker:
         self._turn = 0
         self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
         self._queue: deque[Attempt] = deque()
-        self._held: set[Attempt] = set()
+        self._held: dict[Attempt, None] = {}  # dicts, not sets: what is done in their order can be done again
         self._running: dict[Attempt, asyncio.Task[None]] = {}
         self._alone = False
-        self._pool: set[asyncio.Task[None]] = set()
-        self._errands: set[asyncio.Task[None]] = set()
+        self._pool: dict[asyncio.Task[None], None] = {}
+        self._errands: dict[asyncio.Task[None], None] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
@@ -156,7 +156,7 @@ class Worker:
 
     def _receive(self, deliveries: Sequence[Delivery]) -> None:
         attempts = [Attempt(delivery, self.runner.seat) for delivery in deliveries]
-        self._held.update(attempts)
+        self._held.update(dict.fromkeys(attempts))
         self._queue.extend(attempts)
         self._empty.clear()
         if any(delivery.losses >= LOSS_LIMITS.alone for delivery in deliveries):
@@ -176,8 +176,8 @@ class Worker:
                 return
         if len(self._pool) < self._handler.concurrency:
             task = asyncio.get_running_loop().create_task(self._work(), name=f"work {self._group}")
-            self._pool.add(task)
-            task.add_done_callback(self._pool.discard)
+            self._pool[task] = None
+            task.add_done_callback(self._pool.pop)
             asyncio.get_running_loop().call_soon(self._widen)
 
     def _widen(self) -> None:
@@ -303,7 +303,7 @@ class Worker:
             self._wake()
 
     def _let_go(self, attempt: Attempt) -> None:
-        self._held.discard(attempt)
+        self._held.pop(attempt, None)
         if self._pace.settled():
             self._pace.measure(self._now())
         if not self._held:
@@ -341,8 +341,8 @@ class Worker:
     def _extend(self) -> None:
         if self._held:
             task = asyncio.get_running_loop().create_task(self._extend_held(), name=f"extend {self._group}")
-            self._errands.add(task)
-            task.add_done_callback(self._errands.discard)
+            self._errands[task] = None
+            task.add_done_callback(self._errands.pop)
         self._plan_extension()
 
     async def _extend_held(self) -> None:

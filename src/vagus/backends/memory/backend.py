@@ -55,7 +55,7 @@ class Memory:
         self._options = parse(url)
         self._clock = clock or SystemClock()
         self._place: Place | None = None
-        self._feeds: set[MemoryFeed] = set()
+        self._feeds: dict[MemoryFeed, None] = {}
         self._pid = 0
 
     @property
@@ -89,9 +89,12 @@ class Memory:
 
     def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
         """Join a group."""
-        feed = MemoryFeed(self._open_place(), source.group, member, credit, self._feeds.discard)
-        self._feeds.add(feed)
+        feed = MemoryFeed(self._open_place(), source.group, member, credit, self._forget)
+        self._feeds[feed] = None
         return feed
+
+    def _forget(self, feed: MemoryFeed) -> None:
+        self._feeds.pop(feed, None)
 
     async def steer(self, group: str, change: SeekTo) -> None:
         """Move a group's cursors."""
@@ -154,9 +157,9 @@ class _Tail:
     async def wait(self, wait_s: float) -> None:
         """Wait for growth, at most `wait_s` seconds."""
         timer = self._place.clock.call_later(wait_s, self._wake)
-        self._place.waiters.add(self)
+        self._place.waiters[self] = None
         try:
             await self._grown
         finally:
-            self._place.waiters.discard(self)
+            self._place.waiters.pop(self, None)
             timer.cancel()

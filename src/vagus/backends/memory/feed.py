@@ -57,11 +57,11 @@ class MemoryFeed:
         delay_s = lease_s if due is None else min(lease_s, max(0.0, due - now))
         self._waiting = asyncio.get_running_loop().create_future()
         timer = self._place.clock.call_later(delay_s, self._wake)
-        self._place.waiters.add(self)
+        self._place.waiters[self] = None
         try:
             await self._waiting
         finally:
-            self._place.waiters.discard(self)
+            self._place.waiters.pop(self, None)
             timer.cancel()
 
     async def extend(self, tokens: Sequence[Token], by_s: float) -> Sequence[Token]:

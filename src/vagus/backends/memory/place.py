@@ -33,8 +33,8 @@ class Place:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.ledger = Ledger(KEPT)
-        self.waiters: set[Waiter] = set()
-        self.followers: dict[str, set[asyncio.Future[None]]] = {}
+        self.waiters: dict[Waiter, None] = {}  # in order of waiting, so that a run can be repeated
+        self.followers: dict[str, dict[asyncio.Future[None], None]] = {}
         self._advance_at = -math.inf
 
     def commit(self, units: Sequence[Unit]) -> list[Outcome]:

@@ -47,14 +47,14 @@ class MemoryStore:
 
     async def _wait(self, stream: str, wait_s: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        followers = self._place.followers.setdefault(stream, set())
-        followers.add(future)
+        followers = self._place.followers.setdefault(stream, {})
+        followers[future] = None
         timer = self._place.clock.call_later(wait_s, lambda: None if future.done() else future.set_result(None))
         try:
             await future
         finally:
             timer.cancel()
-            followers.discard(future)
+            followers.pop(future, None)
             if not followers and self._place.followers.get(stream) is followers:
                 del self._place.followers[stream]
 
