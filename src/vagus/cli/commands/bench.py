@@ -19,7 +19,7 @@ from vagus.testing.benchmark.run import Wish, run
 
 
 @click.command("bench")
-@click.argument("urls", metavar="[URL]...", nargs=-1)
+@click.argument("urls", metavar="[URL...]", nargs=-1)
 @click.option("--workload", "workloads", multiple=True, metavar="W1", help="Only this one; repeat for several.")
 @click.option(
     "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds of each lane, after a warm-up."

@@ -1,11 +1,11 @@
 """Where each figure must stand, as data; and how a figure stands to its bar.
 
 An absolute bar holds on the machine that it was set on: two cores, an fdatasync of 0.2 ms. Elsewhere it is scaled by
-the `bare` lane of the same run: on a machine whose bare lane is half as fast, half as much is asked. What `bare` reached
-there was not written down, but what a hand-written lane with the codec did was: 71,000 events a second at 64 in a
-transaction, 110,000 at 500, where storing and claiming are one transaction and settling is another. The constants below
-are what `bare` reaches where such a lane reaches that. (The `raw` lane of ours needs one transaction instead of two,
-so a share of it is harder to reach than it was when the shares were set.)
+the `bare` lane of the same run: on a machine whose bare lane is half as fast, half as much is asked. What `bare`
+reached there was not written down, but what a hand-written lane with the codec did was: 71,000 events a second at 64
+in a transaction, 110,000 at 500, where storing and claiming are one transaction and settling is another. The constants
+below are what `bare` reaches where such a lane reaches that. (The `raw` lane of ours needs one transaction instead of
+two, so a share of it is harder to reach than it was when the shares were set.)
 
 A ratio to `raw` needs no such care. A limit in milliseconds is raised to a number of commits on a slow disk.
 """
