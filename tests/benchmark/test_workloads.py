@@ -187,6 +187,14 @@ def test_wake_ups_are_those_of_all_threads() -> None:
     there.close()
 
 
+def test_size_of_a_worker_is_its_own_and_not_its_parents(tmp_path: Path) -> None:
+    ballast = bytearray(300_000_000)
+    with ground_of(f"sqlite:///{tmp_path}/bench.db") as ground:
+        found = measure("W6", ground, 20)
+
+    assert found["memory, 20 waiting"] < len(ballast) / 1e6
+
+
 def test_process_that_cannot_begin_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConnectionLost, match="ended with code 1"), Crew([Process("consume", "nowhere://", "plain")]):
         pass
