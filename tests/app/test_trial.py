@@ -113,6 +113,7 @@ async def test_handler_that_never_begins_is_named(app: App) -> None:
             await trial.begun(look)
 
 
+@pytest.mark.contract("G4")
 async def test_lost_worker_leaves_the_event_until_its_lease_lapses(app: App) -> None:
     losses: list[int] = []
 
@@ -310,6 +311,8 @@ async def test_lifespan_is_entered_or_left_out(app: App, tmp_path: Path) -> None
         assert entered == [True]
 
 
+@pytest.mark.requirement("R85")
+@pytest.mark.contract("G4")
 async def test_blocking_handler_keeps_its_lease_while_time_passes(app: App) -> None:
     release = threading.Event()
     losses: list[int] = []

@@ -125,7 +125,7 @@ async def count(click: Click) -> None:
 """
 
 
-@pytest.mark.requirement("R75")
+@pytest.mark.contract("G16")
 def test_worker_handles_what_a_command_published_and_drains(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     process = subprocess.Popen(

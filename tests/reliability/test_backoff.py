@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vagus.reliability.backoff import CAP_S, FLOOR_S, delay_s
 
 
+@pytest.mark.requirement("R63")
 @pytest.mark.contract("G5")
 @pytest.mark.parametrize(
     ("failures", "random", "delay"),
