@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +53,30 @@ def test_poison_page_and_doubled_question_harm_nobody(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     assert "dead letters: demo.index_page" in told.stdout
     assert "deduplicated: user_query" in told.stdout
+
+
+@pytest.mark.requirement("R57", "R75")
+@pytest.mark.contract("G4", "G18")
+def test_answer_arrives_whole_although_somebody_kills_the_printed_pid(tmp_path: Path) -> None:
+    pids: dict[str, int] = {}
+    parts: list[str] = []
+    told: list[dict[str, Any]] = []
+    command = [*VAGUS, "--json", "--pace", "0.05", "--ask", "What is a lease?"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        for line in shown.stdout:
+            fact = json.loads(line)
+            told.append(fact)
+            if fact["kind"] == "worker":
+                pids[fact["handler"]] = fact["pid"]
+            elif fact["kind"] == "part":
+                parts = [fact["text"]] if fact["restarted"] else [*parts, fact["text"]]
+                if len(parts) == 5 and not any(fact.get("restarted") for fact in told):
+                    os.kill(pids["answer"], signal.SIGKILL)
+
+    answered = next(fact for fact in told if fact["kind"] == "answer")
+    assert shown.returncode == 0
+    assert any(fact["kind"] == "died" and fact["how"] == "killed by SIGKILL" for fact in told)
+    assert answered["restarts"] == 1
+    assert answered["whole"]
+    assert "".join(parts) == answered["text"]
