@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from cloudevents.core.bindings import http, kafka
 from cloudevents.core.v1.event import CloudEvent as TheirEvent
@@ -65,6 +66,7 @@ def test_their_package_reads_our_msgpack_bytes(mode: Any) -> None:
     found = http.from_http_event(message)
 
     assert found.get_datacontenttype() == "application/msgpack"
+    assert msgspec.msgpack.decode(found.get_data()) == {"number": "n-1", "goods": ["茶", "tea"]}
     assert found.get_extension("traceparent") == OURS.traceparent
 
 
@@ -85,6 +87,25 @@ def test_we_read_bytes_that_their_package_writes(write: Any) -> None:
     event = TheirEvent({"id": "1", "source": "/them", "type": "t", "datacontenttype": "image/png"}, b"\x89PNG")
 
     assert decode(None, received(write(event)), Wire(), "t").data == b"\x89PNG"
+
+
+@pytest.mark.parametrize("write", [http.to_structured_event, http.to_binary_event], ids=["structured", "binary"])
+def test_we_read_msgpack_that_their_package_carries(write: Any) -> None:
+    body = msgspec.msgpack.encode({"number": "n-1", "goods": ["茶", "tea"]})
+    event = TheirEvent({"id": "1", "source": "/them", "type": "order", "datacontenttype": "application/msgpack"}, body)
+
+    assert decode(event_type(Order), received(write(event)), Wire(), "order").data == OURS.data
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+def test_extension_of_a_user_reaches_their_package(mode: Any) -> None:
+    envelope = encode(event_type(Order), OURS, Wire(mode), {"comexamplemood": "茶 100%", "n2": 7})
+    message = http.HTTPMessage({**(envelope.headers or {}), "content-type": envelope.content_type}, envelope.body)
+
+    found = http.from_http_event(message)
+
+    assert found.get_extension("comexamplemood") == "茶 100%"
+    assert str(found.get_extension("n2")) == "7"
 
 
 def test_we_read_their_kafka_headers() -> None:
