@@ -98,7 +98,7 @@ class Log:
 
     def widen(self, spec: TopicSpec) -> None:
         """Take a new declaration; lanes are only ever added, so that nothing in one is stranded."""
-        self.spec = spec
+        self.spec = msgspec.structs.replace(spec, lanes=max(spec.lanes, len(self.lanes)))
         if len(self.lanes) == 1 < spec.lanes:
             for row in self.lanes[0].rows:
                 self._index_key(row)
