@@ -66,10 +66,18 @@ class Screen:
         self._silent = silent
         console = Console(stderr=True, no_color=not coloured(sys.stderr))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
+        # What is printed goes to stdout, which may be a file: rich must not take it over for the bar's sake.
+        self._bar = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            auto_refresh=False,  # a thread that draws would be measured too
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not sys.stderr.isatty(),
+        )
 
     def __enter__(self) -> Screen:
-        self._bar.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -84,10 +92,17 @@ class Screen:
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
         task = self._bar.add_task(f"{workload} {system}", total=turns)
-        return lambda lane: self._bar.advance(task)
+        self._bar.start()
+
+        def tick(lane: str) -> None:
+            self._bar.advance(task)
+            self._bar.refresh()
+
+        return tick
 
     def found(self, findings: Findings) -> None:
-        """Show a table."""
+        """Take the bar away and show a table."""
+        self._bar.stop()
         title, *rest = finding_lines(findings)
         self._say("\n".join(("", style(title, bold=True), *map(_painted, rest))))
 

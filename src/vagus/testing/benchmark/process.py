@@ -42,9 +42,9 @@ class Process:
         if self._child.stdout.readline() != "ready\n":
             raise ConnectionLost(f"a process of the benchmark ended with code {self._child.wait(PATIENCE_S)}")
 
-    def end(self) -> Any:
-        """Tell it to end and return what it saw."""
-        told, _ = self._child.communicate(timeout=PATIENCE_S)
+    def end(self, work_s: float = 0.0) -> Any:
+        """Tell it to end and return what it saw; `work_s`: how long what it does takes by itself."""
+        told, _ = self._child.communicate(timeout=work_s + PATIENCE_S)
         if self._child.returncode or not told:
             raise ConnectionLost(f"a process of the benchmark ended with code {self._child.returncode}")
         return json.loads(told)
@@ -79,9 +79,9 @@ class Crew:
         for process in self._processes:
             process.kill()
 
-    def end(self) -> list[Any]:
+    def end(self, work_s: float = 0.0) -> list[Any]:
         """Let all of them end, and return what they saw."""
-        return [process.end() for process in self._processes]
+        return [process.end(work_s) for process in self._processes]
 
 
 # --- the far end ---------------------------------------------------------------------------------------------------

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from vagus.testing.benchmark.app import idle
 from vagus.testing.benchmark.plan import Plan
 from vagus.testing.benchmark.process import Crew, Process
 from vagus.testing.benchmark.result.report import Row
@@ -22,12 +19,10 @@ def turns(plan: Plan) -> int:
 def run(plan: Plan) -> list[Row]:
     """Watch one process with four members, or, where processes can share it, two with two."""
     plan.tick("vagus")
-    if plan.ground.shared:
-        url = plan.ground.fresh()
-        with Crew([Process("idle", url, "1", str(plan.idle_s)) for _ in range(2)]) as crew:
-            seen = crew.end()
-    else:
-        seen = [asyncio.run(idle(plan.ground.fresh(), 2, plan.idle_s))]
+    url = plan.ground.fresh()
+    processes, groups = (2, 1) if plan.ground.shared else (1, 2)
+    with Crew([Process("idle", url, str(groups), str(plan.idle_s)) for _ in range(processes)]) as crew:
+        seen = crew.end(plan.idle_s)
     wakes = sum(one["wakes"] for one in seen)
     cpu_s = sum(one["cpu_s"] for one in seen)
     return [
