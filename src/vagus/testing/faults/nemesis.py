@@ -32,7 +32,7 @@ def schedule(plan: Plan) -> list[Strike]:
     stopped = dict.fromkeys(roles, 0.0)
     strikes = []
     for count in range(1, int(plan.faults_s / plan.every_s) + 1):
-        at_s = count * plan.every_s
+        at_s = (count - 0.4 * chance.random()) * plan.every_s  # out of step with leases, which end on the second
         running = [role for role in roles if stopped[role] <= at_s]
         role = chance.choice(running or roles)
         if running and chance.random() < 0.5:
@@ -46,7 +46,7 @@ def schedule(plan: Plan) -> list[Strike]:
             strikes.append(Strike(between_s, "kill", PUBLISHER))
         if count % _RESTART_EVERY == 0:
             strikes.append(Strike(between_s, "restart", chance.choice(running or roles)))
-    return strikes
+    return sorted(strikes, key=lambda strike: strike.at_s)
 
 
 async def torment(plan: Plan, crew: Crew, recorder: Recorder) -> None:

@@ -62,10 +62,11 @@ def doubled(history: History) -> Iterator[str]:
                 f"{before.begin.id} was handled by {before.pid} ({before.outcome}, attempt {before.begin.attempt}) and"
                 f" {after.t - before.t:.3f} s later by {after.pid} (attempt {after.begin.attempt}), for no known reason"
             )
+    doubt = history.doubt
     for id, effects in history.effects.items():
         for first, second in pairwise(effects):
-            slack_s = history.doubt.slack_s
-            if history.doubt.why(first.pid, first.t - slack_s, first.t + slack_s) is None:
+            why = doubt.why(first.pid, first.t - doubt.slack_s, first.t + doubt.slack_s)
+            if why is None and doubt.may_have_lost(second.pid, second.t) is None:
                 yield f"the output of {id} arrived at {first.pid}, and again at {second.pid}, for no known reason"
 
 

@@ -113,7 +113,11 @@ class Doubt:
 
     def stale(self, handling: Handling) -> bool:
         """Whether its process may have lost the delivery before the handling began, and not have known."""
-        return self.why(handling.pid, handling.t - self.slack_s, handling.t) is not None
+        return self.may_have_lost(handling.pid, handling.t) is not None
+
+    def may_have_lost(self, pid: int, t: float) -> Why | None:
+        """Return why a process may have lost what it held just before `t`."""
+        return self.why(pid, t - self.slack_s, t)
 
 
 class History:
