@@ -102,6 +102,15 @@ def test_wrong_word_ends_with_two_and_no_traceback(words: list[str], tmp_path: P
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["dead"], ["groups"]], ids=["none", "dead", "groups"])
+def test_group_of_commands_alone_shows_its_help(words: list[str], tmp_path: Path) -> None:
+    told = vagus(*words, cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert told.stderr.startswith("Usage: vagus")
+    assert "\nCommands:\n" in told.stderr
+
+
 def test_doctor_finds_the_dead_letter_that_waits(url: str, tmp_path: Path) -> None:
     told = vagus("doctor", url, cwd=tmp_path, NO_COLOR="1")
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from vagus.cli.failure import report, report_usage
-from vagus.errors import VagusError
+from vagus.errors import UsageError, VagusError
 
 INTERRUPTED = 130
 """What a shell expects of a command that was stopped with Ctrl-C."""
@@ -69,6 +69,9 @@ class Commands(click.Group):
             code = super().main(args, *rest, **options)
         except VagusError as error:
             return report(error)
+        except click.exceptions.NoArgsIsHelpError as asked:
+            click.echo(asked.format_message(), err=True)
+            return UsageError.exit_code
         except click.ClickException as error:
             return report_usage(error, args)
         except (click.Abort, KeyboardInterrupt):

@@ -29,9 +29,9 @@ _log = logging.getLogger("vagus.worker")
 def command(target: str, only: tuple[str, ...], grace: float | None, log_level: str, url: str | None) -> None:
     """Run the handlers of an app until SIGTERM or Ctrl-C.
 
-    MODULE:APP is the app, as `package.module:app` or `file.py:app`. It then takes no new events, lets running
-    handlers finish within the grace time, hands the rest back, and says what it did. Logs are JSON lines where
-    stderr is no terminal.
+    MODULE:APP is the app, as `package.module:app` or `file.py:app`. Told to stop, the worker takes no new events,
+    lets running handlers finish within the grace time, hands the rest back, and says what it did. Logs are JSON
+    lines where stderr is no terminal.
     """
     start_logging(log_level)
     app = load_app(target, url)
