@@ -107,9 +107,10 @@ class Doubt:
     def lost(self, handling: Handling) -> Why | None:
         """Return why the delivery of a handling may have gone to another before it was settled."""
         since, until = handling.t - self.slack_s, handling.ended_at + self.slack_s
-        if handling.outcome != "done" and _meet(self._restarts[handling.pid], since, until):
+        why = self.why(handling.pid, since, until)
+        if why is None and handling.outcome != "done" and _meet(self._restarts[handling.pid], since, until):
             return "restarted"  # whoever is told to end settles what it has done
-        return self.why(handling.pid, since, until)
+        return why
 
     def stale(self, handling: Handling) -> bool:
         """Whether its process may have lost the delivery before the handling began, and not have known."""
