@@ -1,11 +1,13 @@
 """Each checker sees the one lie that is planted in an honest history, and nothing else does."""
 
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.faults.story import ONE, PLAN, TWO, Story
 from vagus.testing.faults import Verdict, judge
+from vagus.testing.faults.judge.plot import plot_run
 from vagus.testing.faults.record import Effect, Fell
 
 
@@ -262,3 +264,22 @@ def test_run_whose_faults_hit_nothing_proves_nothing() -> None:
     story.books(1)
 
     assert seen(judge(story.records, PLAN)) == {"no fault"}
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def test_picture_shows_what_was_handled_what_came_again_and_every_fault() -> None:
+    story = Story()
+    id = story.publish(0, 0.0)
+    story.begin(id, 0.5, TWO)
+    story.kill(TWO, 0.6)
+    story.handle(id, 3.0)
+    story.stop(ONE, 5.0, 8.0)
+
+    picture = ElementTree.fromstring(plot_run(story.records, PLAN))
+
+    shapes = [(shape.tag.split("}")[1], shape.get("class"), shape.findtext("{*}title")) for shape in picture]
+    assert ("rect", "done", "second 3: 1") in shapes
+    assert ("rect", "again", "second 3: 1") in shapes
+    assert [title for tag, _, title in shapes if tag == "circle"] == ["kill 102 at 0.6 s", "stop 101 at 5.0 s"]

@@ -67,17 +67,18 @@ class Handling(msgspec.Struct, frozen=True):
 class Doubt:
     """Says when a process may have lost what it held.
 
-    `slack_s`: how long after a fault its hold stays in doubt, and how long after its end a handling may be unsettled.
+    `slack_s`, a third of the lease: how long after a fault its hold stays in doubt, and how long after its end a
+    handling may be unsettled. When storing takes longer than that, a pulse shows it; and since leases are extended
+    that often, what is shorter loses none.
     """
 
     def __init__(self, records: Sequence[Record], plan: Plan) -> None:
-        self.slack_s = plan.lease_s / 2
+        self.slack_s = plan.lease_s / 3
         self._kills: dict[int, list[Span]] = defaultdict(list)
         self._stops: dict[int, list[Span]] = defaultdict(list)
         self._restarts: dict[int, list[Span]] = defaultdict(list)
         self._pauses: dict[int, list[Span]] = defaultdict(list)
-        # A lease is extended every third of its time: what is shorter than that loses none.
-        self.stalls = [(p.since, p.t) for p in _of(records, Pulse) if p.t - p.since > plan.lease_s / 3]
+        self.stalls = [(p.since, p.t) for p in _of(records, Pulse) if p.t - p.since > self.slack_s]
         for pause in _of(records, Pause):
             self._pauses[pause.pid].append((pause.since, pause.t))
         self._strikes(records)
