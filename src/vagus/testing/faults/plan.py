@@ -27,9 +27,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The size of a run and its limits; durations in seconds.
 
     `events` are published over `publish_s`, in batches; a key has `per_key` of them, and `keys_at_once` keys are
-    alive at a time. `workers` handle them, each taking `work_s`. Faults strike every `every_s` for `faults_s`; a
-    stopped process stays so for `lease_s` and up to `over_s` more. `drain_s`: how long all may take after the last
-    fault. `attempts`, `floor_s`, `later_s`: how often a failing event is tried, and the least wait before it is again.
+    alive at a time. `workers` handle them, each taking `work_s`, in `threads` or not. Faults strike every `every_s`
+    for `faults_s`; a stopped process stays so for `lease_s` and up to `over_s` more. `drain_s`: how long all may take
+    after the last fault. `attempts`, `floor_s`, `later_s`: how often a failing event is tried, and the least wait
+    before it is again.
     """
 
     seed: int = 1
@@ -41,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 40
     concurrency: int = 8
     work_s: float = 0.03
+    threads: bool = False
     lease_s: float = 2.0
     grace_s: float = 2.0
     attempts: int = 3

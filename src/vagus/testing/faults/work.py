@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from vagus import App, Context, Event, Retry, RetryLater
-from vagus.testing.faults.plan import Plan, Task
+from vagus.testing.faults.plan import Plan, fate_of
 from vagus.testing.faults.record import Begin, Effect, End, Outcome, Recorder
 
 WORK, TALLY, PULSE = "faults.work", "faults.tally", "faults.pulse"
@@ -56,25 +59,26 @@ class Handlers:
         self._count = itertools.count(1)
 
     async def work(self, job: Job, ctx: Context) -> Mark:
-        """Do a job: the begin is on disk before anything else, the end before vagus learns of it."""
-        recorder = self.recorder
-        nonce = f"{recorder.pid}-{next(self._count)}"
-        id, now = ctx.event.id, recorder.now()
-        recorder.write(
-            Begin(
-                t=now,
-                pid=recorder.pid,
-                id=id,
-                number=job.number,
-                key=job.key,
-                nonce=nonce,
-                member=ctx.member,
-                attempt=ctx.attempt,
-                losses=ctx.losses,
-            )
-        )
+        """Do a job, beside others in one thread."""
+        with self._told(job, ctx) as nonce:
+            await asyncio.sleep(self.plan.work_s)
+            self._fail(job, ctx)
+        return Mark(ctx.event.id, nonce)
+
+    def work_in_thread(self, job: Job, ctx: Context) -> Mark:
+        """Do a job in a thread of its own, which nothing can cut short."""
+        with self._told(job, ctx) as nonce:
+            time.sleep(self.plan.work_s)
+            self._fail(job, ctx)
+        return Mark(ctx.event.id, nonce)
+
+    @contextmanager
+    def _told(self, job: Job, ctx: Context) -> Iterator[str]:
+        """Have the begin on disk before anything is done, and the end before vagus learns of it."""
+        id, nonce = ctx.event.id, f"{self.recorder.pid}-{next(self._count)}"
+        self._begin(job, ctx, nonce)
         try:
-            await self.toil(self.plan.task(job.number), ctx.attempt)
+            yield nonce
         except asyncio.CancelledError:
             self._end(id, nonce, "cut")
             raise
@@ -82,17 +86,30 @@ class Handlers:
             self._end(id, nonce, "failed")
             raise
         self._end(id, nonce, "done")
-        return Mark(id, nonce)
 
-    async def toil(self, task: Task, attempt: int) -> None:
-        """Take as long as the plan says, and fail where it says so."""
-        await asyncio.sleep(self.plan.work_s)
-        if task.fate == "poison":
+    def _fail(self, job: Job, ctx: Context) -> None:
+        """Fail where the plan says so."""
+        fate = fate_of(job.number)
+        if fate == "poison":
             raise ValueError("this one always fails")
-        if task.fate == "error" and attempt == 1:
+        if fate == "error" and ctx.attempt == 1:
             raise TimeoutError("the first attempt of some fails")
-        if task.fate == "later" and attempt == 1:
+        if fate == "later" and ctx.attempt == 1:
             raise RetryLater(self.plan.later_s)
+
+    def _begin(self, job: Job, ctx: Context, nonce: str) -> None:
+        told = Begin(
+            t=self.recorder.now(),
+            pid=self.recorder.pid,
+            id=ctx.event.id,
+            number=job.number,
+            key=job.key,
+            nonce=nonce,
+            member=ctx.member,
+            attempt=ctx.attempt,
+            losses=ctx.losses,
+        )
+        self.recorder.write(told)
 
     def _end(self, id: str, nonce: str, outcome: Outcome) -> None:
         self.recorder.write(End(t=self.recorder.now(), pid=self.recorder.pid, id=id, nonce=nonce, outcome=outcome))
@@ -109,7 +126,8 @@ def make_app(setup: Setup, handlers: Handlers, *, ordered: bool = True) -> App:
     app = App(setup.url, name="faults", grace_s=plan.grace_s)
     retry = Retry(attempts=plan.attempts, base_s=plan.floor_s, cap_s=plan.cap_s, floor_s=plan.floor_s)
     lease, at_once = plan.lease_s, plan.concurrency
-    app.on(Job, group=WORK, lease=lease, retry=retry, concurrency=at_once, ordered=ordered)(handlers.work)
+    work = handlers.work_in_thread if plan.threads else handlers.work
+    app.on(Job, group=WORK, lease=lease, retry=retry, concurrency=at_once, ordered=ordered)(work)
     app.on(Mark, group=TALLY, lease=lease, batch=100)(handlers.tally)
     app.topic(PULSE, keep="1h")
     return app
