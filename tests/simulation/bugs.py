@@ -4,74 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from vagus.backend import Backend, Outcome, Put, PutOutcome, Release, Settle, Unit
+from vagus.backend import Backend, Outcome, Put, Release, Settle, Unit
 from vagus.backends.memory import Memory
 from vagus.ledger.subscription import Held, Subscription
-from vagus.testing.simulation import Bug, Passing
+from vagus.testing.simulation import Bug, Passing, Piecemeal
 
 
-class Piecemeal(Passing):
-    """A client of a backend without atomic units: each put is confirmed by itself, and so is each settle.
+class SettlesFirst(Piecemeal):
+    """The opposite order: what is old is let go before what is new is stored."""
 
-    `settles_first` is the bug: what is old is let go before what is new is stored.
-    """
+    def writes(self, unit: Unit) -> list[Unit]:
+        return sorted(super().writes(unit), key=lambda write: not write.settles)
 
-    def __init__(self, inner: Backend, chance: random.Random, *, settles_first: bool) -> None:
-        super().__init__(inner)
-        self._chance = chance
-        self._settles_first = settles_first
 
-    async def commit(self, units: Sequence[Unit]) -> Sequence[Outcome]:
-        return [await self._carry_out(unit) for unit in units]
+def pauses(chance: random.Random) -> Callable[[int], Awaitable[None]]:
+    """Return what gives a crash the time to come between two writes."""
 
-    async def _carry_out(self, unit: Unit) -> Outcome:
-        puts = [Unit([put]) for put in unit.puts]
-        settles = [Unit((), [settle]) for settle in unit.settles]
-        steps = [*settles, *puts] if self._settles_first else [*puts, *settles]
-        outcomes: list[Outcome] = []
-        for number, step in enumerate(steps):
-            if number:
-                await self._pause()
-            (outcome,) = await self.inner.commit([step])
-            outcomes.append(outcome)
-            if not outcome.done:
-                break
-        return self._together(unit, outcomes)
+    async def between(number: int) -> None:
+        if number:
+            await asyncio.sleep(chance.random() * 0.05)
 
-    async def _pause(self) -> None:
-        """Give a crash the time to come between."""
-        await asyncio.sleep(self._chance.random() * 0.05)
-
-    @staticmethod
-    def _together(unit: Unit, outcomes: Sequence[Outcome]) -> Outcome:
-        puts = [put for outcome in outcomes for put in outcome.puts]
-        settles = [settle for outcome in outcomes for settle in outcome.settles]
-        puts += [PutOutcome("untried")] * (len(unit.puts) - len(puts))
-        return Outcome(
-            all(outcome.done for outcome in outcomes),
-            puts,
-            [*settles, *("untried" for _ in range(len(unit.settles) - len(settles)))],
-            [True] * len(unit.changes),
-        )
+    return between
 
 
 class NotAtomic(Bug):
     """No bug: a backend that is not atomic, in the right order."""
 
     def in_client(self, backend: Backend, chance: random.Random) -> Backend:
-        return Piecemeal(backend, chance, settles_first=False)
+        return Piecemeal(backend, pauses(chance))
 
 
 class DoneBeforePut(Bug):
     """What is old is let go before what is new is stored."""
 
     def in_client(self, backend: Backend, chance: random.Random) -> Backend:
-        return Piecemeal(backend, chance, settles_first=True)
+        return SettlesFirst(backend, pauses(chance))
 
 
 class _Unfenced(Passing):

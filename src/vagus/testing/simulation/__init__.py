@@ -2,6 +2,7 @@
 
 from vagus.testing.simulation.bug import Bug
 from vagus.testing.simulation.passing import Passing, PassingFeed
+from vagus.testing.simulation.piecemeal import Piecemeal
 from vagus.testing.simulation.world import Report, simulate
 
-__all__ = ["Bug", "Passing", "PassingFeed", "Report", "simulate"]
+__all__ = ["Bug", "Passing", "PassingFeed", "Piecemeal", "Report", "simulate"]

@@ -107,6 +107,7 @@ class Witness(Passing):
         self.steps = 0
         self._frozen = frozen
         self._specs: dict[str, GroupSpec] = {}
+        self._joined: Counter[Reader] = Counter()
         self._claims: dict[int, Claim] = {}
         self._busy: dict[tuple[str, str | None, str], Place] = {}
         self._newest: dict[tuple[str, str | None, str, str], int] = {}
@@ -164,13 +165,18 @@ class Witness(Passing):
 
     def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
         """Pass on, and watch what is taken."""
-        reader = source.group, member.name if self._specs[source.group].mode == "all" else None
+        each = self._specs[source.group].mode == "all"
+        reader = source.group, member.name if each else None
+        if each and not member.named:
+            self._joined[reader] += 1
         return WitnessFeed(self.inner.attach(source, member, credit), self, reader, process_name())
 
     def taken(self, reader: Reader, taker: str, waited_since: float, deliveries: Sequence[Delivery]) -> None:
         """Judge what was handed out."""
         now = self.history.time()
         spec = self._specs[reader[0]]
+        # An anonymous member that joins again may have been forgotten meanwhile, and then starts anew.
+        known = self._joined[reader] < 2
         for delivery in deliveries:
             self.steps += 1
             where = Where(*reader, delivery.topic, delivery.position)
@@ -179,9 +185,10 @@ class Witness(Passing):
                 place = self.places[where] = Place(where, _head.decode(delivery.envelope.body).id)
                 if not spec.ordered:
                     self._judge_wait(place, taker, waited_since, now)
-            if spec.ordered and delivery.key is not None:
+            if known and spec.ordered and delivery.key is not None:
                 self._judge_key(place, delivery)
-            self._judge_reason(place, delivery, now)
+            if known:
+                self._judge_reason(place, delivery, now)
             self._claim(place, taker, delivery, now + spec.lease_s)
 
     def _claim(self, place: Place, taker: str, delivery: Delivery, until: float) -> None:

@@ -205,7 +205,7 @@ def _climate(chance: random.Random) -> Climate:
     return Climate(
         lanes=chance.random() < 0.5,
         room=chance.choice((None, None, 3)),
-        jobs=chance.randrange(4, 8),
+        jobs=chance.randrange(3, 7),
         span_s=chance.uniform(2.5, 5.0),
         pace_s=chance.choice((0.02, 0.1, 0.3)),
         weather=weather,
