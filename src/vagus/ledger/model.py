@@ -148,7 +148,8 @@ class Ledger:
                     subscription.remove_log(target.name)
         elif target.member is None:
             known = self.groups.pop(target.group, None)
-            for member in known.subscriptions if known else ():
+            for member, subscription in known.subscriptions.items() if known else ():
+                subscription.end()
                 self.logs.pop(log_name(Inbox(target.group, member)), None)
             self.logs.pop(f"$dead.{target.group}", None)
         elif target.group in self.groups:
@@ -156,7 +157,9 @@ class Ledger:
             self.groups[target.group].attached.pop(target.member, None)
 
     def _forget_member(self, group: Group, member: str) -> None:
-        if group.subscriptions.pop(member, None) is not None:
+        gone = group.subscriptions.pop(member, None)
+        if gone is not None:
+            gone.end()
             self.logs.pop(log_name(Inbox(group.spec.name, member)), None)
         group.away_since.pop(member, None)
 

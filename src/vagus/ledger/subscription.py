@@ -380,6 +380,10 @@ class Subscription:
             self._push_claim(claim)
         return lost
 
+    def end(self) -> None:
+        """Hold nothing any more: the subscription is removed, and every token of it is lost."""
+        self.held.clear()
+
     def hand_back(self, member: str, now: float) -> bool:
         """Give back, uncounted and due at once, all that `member` holds; return whether there was any."""
         mine = [held for held in self.held.values() if held.claim.member == member]

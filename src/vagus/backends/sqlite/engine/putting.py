@@ -17,7 +17,7 @@ from vagus.backends.sqlite.engine.declaring import Declaring
 from vagus.backends.sqlite.engine.keeping import Keeping
 from vagus.backends.sqlite.engine.news import News
 from vagus.ledger.sql import text
-from vagus.ledger.sql.place import floor, pack_extra, unpack_extra
+from vagus.ledger.sql.place import LANES, floor, lane_id, pack_extra, unpack_extra
 
 UNTRIED = PutOutcome("untried")
 UNHEARD = PutOutcome("unheard")
@@ -76,9 +76,8 @@ class Putting:
         if all(self._is_open(target) for target, _ in groupby(puts, key=_target)):
             return None
         outcomes = [self._verdict(put) for put in puts]
-        full = self._overflow(puts)
-        if full is not None:
-            outcomes[full] = FULL
+        for index in self._overflow(puts):
+            outcomes[index] = FULL
         if any(outcome.status == "refused" for outcome in outcomes):
             return [outcome if outcome.status == "refused" else UNTRIED for outcome in outcomes]
         return None
@@ -98,8 +97,9 @@ class Putting:
             return NO_GROUP
         return UNTRIED
 
-    def _overflow(self, puts: Sequence[Put]) -> int | None:
-        """Return the index of the first put that its topic has no room for, and count the room of the others."""
+    def _overflow(self, puts: Sequence[Put]) -> list[int]:
+        """Return the indices of the puts that their topics have no room for."""
+        over: list[int] = []
         taken: dict[int, int] = {}
         for index, put in enumerate(puts):
             log = self._cache.logs.get(put.target.name) if type(put.target) is Topic else None
@@ -107,9 +107,9 @@ class Putting:
                 continue
             room = self._room(log, log.spec.max_events) - taken.get(log.id, 0)
             if room <= 0:
-                return index
+                over.append(index)
             taken[log.id] = taken.get(log.id, 0) + 1
-        return None
+        return over
 
     def _room(self, log: Log, most: int) -> int:
         room = self._rooms.get(log.id)
@@ -179,7 +179,8 @@ class Putting:
                 return
             self._db.execute(text.ADD_SEEN, (log.id, put.dedupe, None, int(now)))
         due = now + put.after_s
-        lane = log.lane_of(put.lane)
+        # The lane that was asked for: the topic may have more of them when the event is due.
+        lane = lane_id(log.id, put.lane if 0 <= put.lane < LANES else 0)
         self._db.execute(
             text.ADD_SCHEDULED, (due, log.id, lane, put.key, put.dedupe, pack_extra(put), put.envelope.body)
         )
@@ -294,12 +295,12 @@ class Putting:
     def enter_due(self, now: float) -> None:
         """Let scheduled events whose time has come enter their logs, earliest first."""
         rows = self._db.rows(text.DUE_SCHEDULED, (now, DUE_AT_ONCE))
-        for id, log_id, lane_id, key, dedupe, extra, body in rows:
+        for id, log_id, wanted, key, dedupe, extra, body in rows:
             self._db.execute(text.DROP_SCHEDULED, (id,))
             log = self._cache.logs_by_id[log_id]
-            lane = self._cache.lane(lane_id)
+            lane = self._cache.lane(log.lane_of(wanted % LANES))
             position = self._newest(log) + 1
-            self._db.execute(text.ADD_EVENT, (floor(lane_id) + position, lane.count, now, key, extra, body))
+            self._db.execute(text.ADD_EVENT, (floor(lane.id) + position, lane.count, now, key, extra, body))
             if log.spec.lanes > 1:
                 self._note_key(lane, key, position)
             if dedupe is not None:
