@@ -105,6 +105,7 @@ FREED: Final = (
     " FROM freed f JOIN event e ON e.place = f.place WHERE f.subscription = ? AND f.lane = ? ORDER BY f.turn LIMIT ?"
 )
 DROP_FREED: Final = "DELETE FROM freed WHERE subscription = ? AND lane = ? AND turn <= ?"
+FREED_LANES: Final = "SELECT DISTINCT lane FROM freed WHERE subscription = ?"
 HAS_FREED: Final = "SELECT 1 FROM freed WHERE subscription = ? AND lane = ? LIMIT 1"
 ASIDE: Final = (
     "SELECT place FROM held WHERE subscription = ?1 AND place BETWEEN ?2 AND ?3"
@@ -191,7 +192,6 @@ IDLE_TEAM: Final = (
     " AND NOT EXISTS (SELECT 1 FROM member WHERE team = ?2)"
 )
 IDLE_SINCE: Final = "SELECT idle_since FROM team WHERE id = ?"
-HELD_BY: Final = "SELECT member, sum(remaining) FROM claim WHERE subscription = ? GROUP BY member"
 
 # --- keeping and seeing --------------------------------------------------------------------------------------------
 
@@ -287,7 +287,17 @@ HELD_ROWS: Final = "INSERT INTO held (subscription, place, claim, generation) VA
 BUSY_ROWS: Final = "INSERT INTO busy (subscription, key) VALUES "
 PARKED_ROWS: Final = "INSERT INTO parked (subscription, key, turn, position, place, generation) VALUES "
 BUSY_KEYS: Final = "SELECT key FROM busy WHERE subscription = ? AND key IN "
+PARKED_KEYS: Final = "SELECT DISTINCT key FROM parked WHERE subscription = ? AND key IN "
 FREE_KEYS: Final = "DELETE FROM busy WHERE subscription = ? AND events = 1 AND key IN "
+PARKED_HEADS: Final = (
+    "SELECT p.key, p.place, p.generation FROM busy b JOIN parked p"
+    " ON p.subscription = b.subscription AND p.key = b.key AND (p.turn, p.position) ="
+    " (SELECT turn, position FROM parked WHERE subscription = b.subscription AND key = b.key"
+    " ORDER BY turn, position LIMIT 1) WHERE b.subscription = ? AND b.key IN "
+)
+SHARED_KEYS: Final = "SELECT 1 FROM busy WHERE subscription = ? AND events > 1 AND key IN "
+DROP_PARKED_PLACES: Final = "DELETE FROM parked WHERE subscription = ? AND place IN "
+FREED_ROWS: Final = "INSERT INTO freed (subscription, lane, turn, place, generation) VALUES "
 
 
 @cache

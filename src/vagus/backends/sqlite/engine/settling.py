@@ -153,14 +153,40 @@ class Settling:
     # --- keys --------------------------------------------------------------------------------------------------------
 
     def _free_keys(self, subscription: Subscription, keys: list[str]) -> None:
-        if subscription.parked > subscription.freed:
-            for key in keys:
+        """Let go of the keys of all events that ended, in few statements."""
+        heads = self._heads(subscription, keys) if subscription.parked > subscription.freed else {}
+        free = [key for key in keys if key not in heads]
+        freed = self._db.run_all(text.list_statements(text.FREE_KEYS, subscription.id, free))
+        if freed < len(free) or (heads and self._is_shared(subscription, heads)):
+            for key in keys:  # of some keys more than one event is out
                 self.free_key(subscription, key)
-            return
-        freed = self._db.run_all(text.list_statements(text.FREE_KEYS, subscription.id, keys))
-        if freed < len(keys):  # some keys have more than one event out
-            for key in keys:
-                self.free_key(subscription, key)
+        elif heads:
+            self._hand_over(subscription, heads)
+
+    def _heads(self, subscription: Subscription, keys: list[str]) -> dict[str, tuple[int, int]]:
+        """Return place and generation of the parked event that takes a key over, by key, in the order of `keys`."""
+        found: dict[str, tuple[int, int]] = {}
+        for sql, values in text.list_statements(text.PARKED_HEADS, subscription.id, keys):
+            for key, place, generation in self._db.rows(sql, values):
+                if not self.is_unread_before(subscription, place, key):
+                    found[key] = place, generation
+        return {key: found[key] for key in keys if key in found}
+
+    def _is_shared(self, subscription: Subscription, keys: Iterable[str]) -> bool:
+        statements = text.list_statements(text.SHARED_KEYS, subscription.id, list(keys))
+        return any(self._db.row(sql, values) is not None for sql, values in statements)
+
+    def _hand_over(self, subscription: Subscription, heads: dict[str, tuple[int, int]]) -> None:
+        """Let parked events take over their keys, which stay busy."""
+        places = [place for place, _ in heads.values()]
+        self._db.run_all(text.list_statements(text.DROP_PARKED_PLACES, subscription.id, places))
+        values: list[int] = []
+        for place, generation in heads.values():
+            lane = (place >> POSITION_BITS) % LANES
+            values += (subscription.id, lane, subscription.next_turn(), place, generation)
+        self._db.run_all(text.row_statements(text.FREED_ROWS, 5, values))
+        subscription.freed += len(heads)
+        self._news.subscriptions.add(subscription.id)
 
     def free_key(self, subscription: Subscription, key: str) -> None:
         """Let go of a key: the parked event that is next takes it over, if its turn has come."""

@@ -16,6 +16,9 @@ from vagus.message import Envelope
 #: A take goes on behind events whose keys are busy; after so many it is cut, and goes on in the next transaction.
 PARKED_AT_ONCE = 4_096
 
+#: After a first look, at least so many are looked through at once: where most are parked, the room left is small.
+SIFTED_AT_ONCE = 256
+
 #: The order of lanes where a take names none.
 ALL_LANES = tuple(range(LANES - 1, -1, -1))
 
@@ -96,10 +99,11 @@ class Taking:
         self._take_lost(hand, now)
         if subscription.due_at <= now:
             self._take_due(hand, now)
+        freed = {row[0] for row in self._db.rows(text.FREED_LANES, (subscription.id,))} if subscription.freed else ()
         for lane in lanes or ALL_LANES:
             if hand.room <= 0 or hand.parked >= PARKED_AT_ONCE:
                 break
-            if subscription.freed:
+            if lane in freed:
                 self._take_freed(hand, lane)
             self._take_logs(hand, lane)
         count = len(hand.deliveries)
@@ -139,9 +143,7 @@ class Taking:
 
     def _take_freed(self, hand: Hand, lane: int) -> None:
         subscription = hand.subscription
-        rows = self._db.rows(text.FREED, (subscription.id, lane, max(0, hand.room)))
-        if not rows:
-            return
+        rows = self._db.rows(text.FREED, (subscription.id, lane, hand.room))
         values: list[Any] = []
         for place, key, extra, body, generation, _ in rows:
             values += (subscription.id, place, hand.claim_id, generation)
@@ -164,26 +166,33 @@ class Taking:
                 return
             subscription.rotation += 1
             reading.served = subscription.rotation
+            size = hand.room
             while reading.ready and hand.room > 0 and hand.parked < PARKED_AT_ONCE:
-                self._take_run(hand, reading)
+                self._take_run(hand, reading, size)
+                size = max(hand.room, SIFTED_AT_ONCE)
 
     def _is_inbox(self, reading: Reading) -> bool:
         return self._cache.logs_by_id[reading.lane.id // LANES].name.startswith("$inbox.")
 
-    def _take_run(self, hand: Hand, reading: Reading) -> None:
+    def _take_run(self, hand: Hand, reading: Reading, size: int) -> None:
+        """Go through at most `size` events of the lane, and hand out what may be."""
         subscription = hand.subscription
-        rows = self._read(reading, hand.room)
+        rows = self._read(reading, size)
         reading.dirty = subscription.dirty = True
         if not rows:  # nothing is where the counters say: never seen, but must not become a loop
             reading.passed, reading.position = reading.lane.count, reading.lane.newest
             return
-        if reading.generation:
-            rows = self._leave_out_aside(subscription, reading, rows)
+        aside = self._aside(subscription, rows) if reading.generation else set()
         ordered = self._cache.teams_by_id[subscription.team].spec.ordered
         if ordered and any(row[1] is not None for row in rows):
-            self._hand_sifted(hand, reading, rows)
-        elif rows:
-            self._hand_run(hand, reading, rows)
+            count = self._hand_sifted(hand, reading, rows, aside)
+        else:
+            count = min(len(rows), hand.room)
+            self._hand_run(hand, reading, [row for row in rows[:count] if row[0] not in aside])
+        reading.passed += count
+        reading.position = rows[count - 1][0] & POSITION_MASK
+        if aside:
+            subscription.skipped += sum(row[0] in aside for row in rows[:count])
 
     def _read(self, reading: Reading, limit: int) -> list[Found]:
         """Return what comes next in the lane, out of memory where it entered in this very transaction."""
@@ -191,28 +200,20 @@ class Taking:
         bottom = floor(lane.id)
         first = reading.passed - (lane.count - len(lane.fresh))
         if first >= 0:
-            fresh = lane.fresh[first : first + limit]
-            rows: list[Found] = [(bottom + position, put.key, None, put) for position, put in fresh]
-        else:
-            rows = self._db.rows(text.EVENTS, (bottom + reading.position, floor(lane.id + 1), limit))
-        if rows:
-            reading.passed += len(rows)
-            reading.position = rows[-1][0] & POSITION_MASK
-        return rows
+            return [(bottom + position, put.key, None, put) for position, put in lane.fresh[first : first + limit]]
+        return self._db.rows(text.EVENTS, (bottom + reading.position, floor(lane.id + 1), limit))
 
-    def _leave_out_aside(self, subscription: Subscription, reading: Reading, rows: list[Found]) -> list[Found]:
-        """Skip what a replay meets that is still held, waiting or parked from before."""
-        span = (subscription.id, rows[0][0], rows[-1][0])
-        aside = {row[0] for row in self._db.rows(text.ASIDE, span)}
-        kept = [row for row in rows if row[0] not in aside]
-        subscription.skipped += len(rows) - len(kept)
-        return kept
+    def _aside(self, subscription: Subscription, rows: list[Found]) -> set[int]:
+        """Return the places of what a replay meets that is still held, waiting or parked from before."""
+        return {row[0] for row in self._db.rows(text.ASIDE, (subscription.id, rows[0][0], rows[-1][0]))}
 
     def _generation(self, reading: Reading, place: int) -> int:
         return reading.generation if place & POSITION_MASK <= reading.replayed else 0
 
     def _hand_run(self, hand: Hand, reading: Reading, rows: list[Found]) -> None:
         """Hand out neighbours without keys: one statement, however many."""
+        if not rows:
+            return
         first, last = rows[0][0], rows[-1][0]
         if reading.generation:
             self._hold(hand, [(row[0], self._generation(reading, row[0])) for row in rows])
@@ -229,17 +230,28 @@ class Taking:
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
-    def _hand_sifted(self, hand: Hand, reading: Reading, rows: list[Found]) -> None:
-        """Hand out what no earlier event of its key is in the way of, and park the rest."""
+    def _hand_sifted(self, hand: Hand, reading: Reading, rows: list[Found], aside: set[int]) -> int:
+        """Hand out what no earlier event of its key is in the way of, and park the rest.
+
+        Return how many it went through until there was no more room.
+        """
         subscription = hand.subscription
-        busy = self._busy_among(subscription, {row[1] for row in rows if row[1] is not None})
+        keys = {row[1] for row in rows if row[1] is not None}
+        busy = self._among(text.BUSY_KEYS, subscription, keys)
+        queued = self._among(text.PARKED_KEYS, subscription, keys - busy) if subscription.parked else set()
         held: list[tuple[int, int]] = []
         taken: list[Any] = []
         parked: list[Any] = []
+        count = 0
         for row in rows:
+            if hand.room <= 0:
+                break
+            count += 1
             place, key = row[0], row[1]
+            if place in aside:
+                continue
             generation = self._generation(reading, place)
-            if key is not None and (key in busy or self._is_behind(subscription, reading.lane, row)):
+            if key is not None and (key in busy or self._is_behind(subscription, reading.lane, row, queued)):
                 parked += (subscription.id, key, self._parking_turn(subscription, row), place & POSITION_MASK)
                 parked += (place, generation)
                 continue
@@ -253,22 +265,24 @@ class Taking:
         self._db.run_all(text.row_statements(text.PARKED_ROWS, 6, parked))
         subscription.parked += len(parked) // 6
         hand.parked += len(parked) // 6
+        return count
 
-    def _busy_among(self, subscription: Subscription, keys: set[str]) -> set[str]:
-        busy: set[str] = set()
-        for sql, values in text.list_statements(text.BUSY_KEYS, subscription.id, list(keys)):
-            busy.update(row[0] for row in self._db.execute(sql, values))
-        return busy
+    def _among(self, statement: str, subscription: Subscription, keys: set[str]) -> set[str]:
+        """Return those of `keys` that a statement finds."""
+        found: set[str] = set()
+        for sql, values in text.list_statements(statement, subscription.id, list(keys)):
+            found.update(row[0] for row in self._db.execute(sql, values))
+        return found
 
     def _is_several(self, lane: Lane) -> bool:
         return self._cache.logs_by_id[lane.id // LANES].spec.lanes > 1
 
-    def _is_behind(self, subscription: Subscription, lane: Lane, row: Found) -> bool:
+    def _is_behind(self, subscription: Subscription, lane: Lane, row: Found, queued: set[str]) -> bool:
         """Return whether an earlier event of a key that is not busy is parked, or unread in another lane."""
         key = row[1]
         if key is None:
             return False
-        if subscription.parked > subscription.freed:
+        if key in queued:
             head = self._db.row(text.PARKED_HEAD, (subscription.id, key))
             same_log = head is not None and (head[2] >> POSITION_BITS) // LANES == lane.id // LANES
             if head is not None and not (same_log and row[0] & POSITION_MASK < head[1]):
