@@ -10,7 +10,7 @@ from vagus.backend import Delivery, Member, Outcome, Unit
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.engine import Engine
 from vagus.backends.sqlite.options import Options
-from vagus.backends.sqlite.schema import open_database
+from vagus.backends.sqlite.schema import open_database, prepare
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "rig.db"
+        prepare(self.path)
         self.db: Database = open_database(Options(self.path, "normal"), folder / "lock")
         self.db.execute("PRAGMA synchronous = OFF")
         self.engine = Engine(self.db, keep_s=7 * 86_400.0)

@@ -175,5 +175,5 @@ def bell_folder(database: Path) -> Path:
     if len(os.fsencode(folder / "12345678.bell")) > PATH_BYTES:
         digest = blake2b(os.fsencode(os.path.realpath(database)), digest_size=8).hexdigest()
         folder = Path(tempfile.gettempdir()) / f"vagus-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder

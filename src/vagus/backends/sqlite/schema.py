@@ -77,11 +77,10 @@ def _mounts() -> str:
 
 
 def open_database(options: Options, lock: Path, migrations: Sequence[str] = MIGRATIONS) -> Database:
-    """Open the file, and bring its tables to the newest version; processes that open at once take turns.
+    """Open the prepared file, and bring its tables to the newest version; processes that open at once take turns.
 
     Raises `DatabaseUnusable` or `SchemaTooNew`; nothing is changed in a file that is not ours.
     """
-    prepare(options.path)
     db = Database(options.path, lock)
     try:
         with db.alone():

@@ -40,7 +40,7 @@ from vagus.backends.sqlite.request import (
     Wakeups,
     Watch,
 )
-from vagus.backends.sqlite.schema import open_database
+from vagus.backends.sqlite.schema import open_database, prepare
 from vagus.backends.sqlite.standing import Standing
 from vagus.backends.sqlite.transaction import Transactions, is_awaited
 from vagus.clock import Clock, Timer
@@ -149,6 +149,7 @@ class Writer:
 
     def _open(self, stack: contextlib.ExitStack) -> None:
         path = self._options.path
+        prepare(path)
         self._doorbell = Doorbell(path)
         stack.callback(self._doorbell.close)
         self._db: Database = open_database(self._options, self._doorbell.lock)
