@@ -70,7 +70,19 @@ class Where(NamedTuple):
 class Place:
     """What the witness knows of one event at one reader."""
 
-    __slots__ = ("claims", "ending", "event", "generation", "losses", "note", "returned", "taker", "until", "where")
+    __slots__ = (
+        "claims",
+        "ending",
+        "event",
+        "generation",
+        "left_late",
+        "losses",
+        "note",
+        "returned",
+        "taker",
+        "until",
+        "where",
+    )
 
     def __init__(self, where: Where, event: str) -> None:
         self.where = where
@@ -80,6 +92,7 @@ class Place:
         self.losses = 0
         self.note = b""
         self.returned = True
+        self.left_late = False
         self.until = 0.0
         self.taker = ""
         self.ending: str | None = None
@@ -194,7 +207,7 @@ class Witness(Passing):
     def _claim(self, place: Place, taker: str, delivery: Delivery, until: float) -> None:
         place.claims += 1
         place.generation, place.losses, place.note = delivery.generation, delivery.losses, delivery.note
-        place.returned, place.ending = False, None
+        place.returned, place.left_late, place.ending = False, False, None
         place.until, place.taker = until, taker
         self._claims[id(delivery.token)] = Claim(place, place.claims, delivery.token)
         self.handed[place.where.group, place.where.member, place.event, delivery.generation] += 1
@@ -237,7 +250,8 @@ class Witness(Passing):
             return
         if not place.returned and now < place.until - ROUNDING_S:
             self.history.broken("duplicate", about, f"it was handed out again {place.until - now:.2f} s too early")
-        if delivery.losses != place.losses + (not place.returned):
+        # Whoever leaves after its lease had lapsed may have been given up before: then it counts as a loss.
+        if delivery.losses - place.losses not in ((0, 1) if place.left_late else (not place.returned,)):
             self.history.broken("losses", about, f"{delivery.losses} losses were told, after {place.losses}")
         if delivery.note != place.note:
             self.history.broken("note", about, "it did not come back with the note that it was released with")
@@ -259,6 +273,7 @@ class Witness(Passing):
             mine = reader[1] is not None or place.taker == taker
             if mine and place.ending is None and (where.group, where.member) == reader:
                 place.returned = True
+                place.left_late = place.until <= self.history.time() + ROUNDING_S
 
     @property
     def acked(self) -> Mapping[Where, Place]:
