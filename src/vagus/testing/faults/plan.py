@@ -40,8 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     keys_at_once: int = 400
     publish_s: float = 45.0
     batch: int = 40
-    concurrency: int = 8
-    work_s: float = 0.03
+    concurrency: int = 10
+    work_s: float = 0.04
     threads: bool = False
     lease_s: float = 2.0
     grace_s: float = 2.0

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from vagus.reliability.decide import LOSS_LIMITS
 from vagus.testing.faults.judge.again import repeats
 from vagus.testing.faults.judge.history import Handling, History
 from vagus.testing.faults.record import Begin, Intent
@@ -138,16 +139,27 @@ def unfenced(history: History) -> Iterator[str]:
 
 
 def misburied(history: History) -> Iterator[str]:
-    """Yield dead letters of events that were not given up on for their reason, and second ones of the same event."""
-    lost_ones = {again.before.begin.id for again in repeats(history) if again.forced}
-    lost_ones |= {id for id, found in history.handlings.items() if any(one.begin.losses for one in found)}
+    """Yield dead letters of events that were not given up on for their reason, and second ones of the same event.
+
+    An event may be quarantined that no handler was ever given, since it waited at workers that were struck: then the
+    faults since it was published must be as many as the losses that it takes.
+    """
     for id, count in Counter(letter.id for letter in history.letters).items():
         if count > 1:
             yield f"there are {count} dead letters of {id}"
     for letter in history.letters:
         handlings = history.handlings.get(letter.id, [])
         spent = any(one.outcome == "failed" and history.is_final(one) for one in handlings)
-        if letter.reason == "quarantined" and letter.id not in lost_ones:
-            yield f"{letter.id} was quarantined, and never lost"
+        if letter.reason == "quarantined" and _blows_since(history, letter.id) < LOSS_LIMITS.quarantine:
+            yield f"{letter.id} was quarantined after fewer than {LOSS_LIMITS.quarantine} faults"
         elif letter.reason != "quarantined" and not (letter.reason == "attempts" and spent):
             yield f"{letter.id} is a dead letter for {letter.reason!r}, and its attempts were not spent"
+
+
+def _blows_since(history: History, id: str) -> int:
+    """Return how many faults an event may have met: kills, stops, and times when nobody could store."""
+    intent = history.intents.get(id)
+    if intent is None:
+        return 0
+    stalls = sum(end > intent.t for _, end in history.doubt.stalls)
+    return stalls + sum(struck.t > intent.t and struck.blow != "restart" for struck in history.struck)
