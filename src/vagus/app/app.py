@@ -261,14 +261,15 @@ class App(Router):
         `InvalidArgument` for what cannot be published. Of a list, all are stored or none.
         """
         opened = self._opened()
-        many = isinstance(events, list)
         made = publish_options(options)
-        pairs = [opened.publisher.first(event, made) for event in (events if many else (events,))]
+        if not isinstance(events, list):
+            put, event = opened.publisher.first(events, made)
+            return receipts_of(await opened.committer.commit(Unit((put,))), (event,), made.topic)[0]
+        pairs = [opened.publisher.first(event, made) for event in events]
         if not pairs:
             return []
         outcome = await opened.committer.commit(Unit([put for put, _ in pairs]))
-        receipts = receipts_of(outcome, [event for _, event in pairs], made.topic)
-        return receipts if many else receipts[0]
+        return receipts_of(outcome, [event for _, event in pairs], made.topic)
 
     async def start(
         self,

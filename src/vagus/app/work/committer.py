@@ -37,11 +37,11 @@ class Committer:
             self._idle.clear()
             asyncio.get_running_loop().call_soon(self._flush)
 
-    async def commit(self, unit: Unit) -> Outcome:
-        """Commit `unit` and wait for its outcome; raises what befell the whole commit."""
+    def commit(self, unit: Unit) -> asyncio.Future[Outcome]:
+        """Commit `unit` soon; the future is its outcome, or raises what befell the whole commit."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.submit(unit, _resolve, future)
-        return await future
+        return future
 
     async def settled(self) -> None:
         """Wait until nothing is on its way."""
