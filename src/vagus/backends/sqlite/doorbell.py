@@ -22,6 +22,8 @@ import zlib
 from hashlib import blake2b
 from pathlib import Path
 
+from vagus.backends.sqlite.failures import unusable
+
 BITS = 512
 _SIZE = BITS // 8
 _RUNG = _SIZE
@@ -176,4 +178,8 @@ def bell_folder(database: Path) -> Path:
         digest = blake2b(os.fsencode(os.path.realpath(database)), digest_size=8).hexdigest()
         folder = Path(tempfile.gettempdir()) / f"vagus-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() and folder.parent != database.parent:
+        raise unusable(
+            f"the folder of its sockets, {folder}, belongs to another user", database, hint=f"ls -ld {folder}"
+        )
     return folder
