@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from vagus.app.identity import Identities
-from vagus.app.topics import Topics, seconds
-from vagus.backend import Delivery, Outcome, Position, Put, PutOutcome, Topic
+from vagus.app.topics import Topics, TopicSettings, seconds
+from vagus.backend import Delivery, Lane, Outcome, Position, Put, PutOutcome, Topic
 from vagus.delivery.hop import HopLimit, next_hops
 from vagus.delivery.lane import lane_of
 from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
@@ -183,7 +183,7 @@ class Publisher:
             Topic(self._topics.qualified(check_topic(topic) if options.topic else topic)),
             envelope,
             key=event.partitionkey,
-            lane=0 if options.priority is None else lane_of(options.priority, 10 if settings.priorities else 1),
+            lane=0 if options.priority is None else _lane(options.priority, settings, topic),
             after_s=seconds(options.delay_s, "delay_s") if options.delay_s else 0.0,
             dedupe=published(event.source, event.id),
             heard=heard,
@@ -193,6 +193,16 @@ class Publisher:
     def _check_id(id: object) -> None:
         if id is not None and (not isinstance(id, str) or not id):
             raise InvalidArgument(f"id: expected text that is not empty, got {id!r}")
+
+
+def _lane(priority: int, settings: TopicSettings, topic: str) -> Lane:
+    lane = lane_of(priority)
+    if not settings.priorities:
+        raise InvalidArgument(
+            f"topic {topic!r} has no priorities: priority={priority} would change nothing",
+            hint=f'app.topic("{topic}", priorities=True)',
+        )
+    return lane
 
 
 def receipts_of(outcome: Outcome, events: Sequence[CloudEvent], topic: str | None) -> list[Receipt]:

@@ -164,9 +164,19 @@ class Trial:
     async def begun(self, handler: Which, count: int = 1) -> None:
         """Wait until `count` events are in the handler's hands; `move` will pass over them.
 
-        Raises `NotSettled` when the app comes to rest without that.
+        Raises `NotSettled` when the app comes to rest without that, or after 10 s of real time.
         """
         group = self._group(handler)
+        try:
+            async with asyncio.timeout(SETTLED_S):
+                await self._begun(group, count)
+        except TimeoutError:
+            raise NotSettled(
+                f"{group} holds fewer than {count} events after {SETTLED_S:g} s: {self._holders() or 'none'}",
+                hint="raise concurrency= or prefetch= of the handler, or ask for fewer",
+            ) from None
+
+    async def _begun(self, group: str, count: int) -> None:
         while len(mine := {h.number for h in self._watch.held.values() if h.group == group}) < count:
             seen = self._watch.stirs
             await self._turns()

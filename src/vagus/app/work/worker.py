@@ -67,7 +67,10 @@ class Worker:
         self._tools = runner.seat.tools
         self._lanes = lanes
         self._turn = 0
-        self._pace = Pace(self._handler.concurrency, self._handler.prefetch)
+        handler = self._handler
+        # A batch can be no larger than what is held.
+        least = max(handler.concurrency, handler.batch) if handler.signature.batch else handler.concurrency
+        self._pace = Pace(least, handler.prefetch)
         self._queue: deque[Attempt] = deque()
         self._held: dict[Attempt, None] = {}  # dicts, not sets: what is done in their order can be done again
         self._running: dict[Attempt, asyncio.Task[None]] = {}
