@@ -77,6 +77,13 @@ def test_an_event_that_was_lost_five_times_is_quarantined() -> None:
     assert verdict.note.deaths == (death,)
 
 
+@pytest.mark.contract("G4", "G6")
+def test_an_event_that_others_were_lost_with_is_not_quarantined() -> None:
+    assert [admit(20, begun_alone=begun) for begun in (0, 2)] == [ALONE, ALONE]
+    assert isinstance(admit(5, begun_alone=3), GiveUp)
+    assert admit(4, begun_alone=3) == ALONE
+
+
 def test_the_limits_of_losses_can_be_set() -> None:
     limits = LossLimits(alone=1, quarantine=2)
 

@@ -3,8 +3,8 @@
 | what befell it                    | what is done                                   | attempt spent |
 |-----------------------------------|------------------------------------------------|---------------|
 | nothing yet, lost under 2 times   | handle                                         | -             |
-| lost 2 to 4 times with its worker | handle alone                                   | -             |
-| lost 5 times or more              | dead letter, "quarantined"                     | -             |
+| lost 2 times with its worker      | handle alone, which is counted                 | -             |
+| lost 5 times, 3 of them alone     | dead letter, "quarantined"                     | -             |
 | past its expiry / run cancelled   | settle as expired / cancelled                  | no            |
 | handler raised, or timed out      | retry by the first policy that covers it       | yes           |
 | ... attempts or total time spent  | dead letter, "attempts" / "total time"         | yes           |
@@ -53,7 +53,11 @@ STACK_CHARS: Final = 8_000
 
 
 class LossLimits(msgspec.Struct, frozen=True):
-    """After how many losses (its worker died, its lease lapsed) an event runs `alone`, and is `quarantined`."""
+    """After how many losses (its worker died, its lease lapsed) an event runs `alone`, and is `quarantined`.
+
+    A loss alone proves nothing: whatever a dying worker holds is lost with it. So the last ones count only where the
+    event was begun, with nothing beside it, and did not end.
+    """
 
     alone: int = 2
     quarantine: int = 5
@@ -75,12 +79,14 @@ def admit(
     expires_at: float | None = None,
     now: float = 0.0,
     cancelled: bool = False,
+    begun_alone: int | None = None,
     limits: LossLimits = LOSS_LIMITS,
 ) -> Admission:
     """Decide what to do with a delivery before its handler sees it.
 
     `losses` as the delivery tells; `expires_at` (its `expirytime`) and `now` in seconds since 1970; `cancelled`:
-    its run was. An event that is due at the very moment of its expiry is expired. `note` only travels on.
+    its run was; `begun_alone`: how often it was begun alone and did not end, None where nobody can keep count.
+    An event that is due at the very moment of its expiry is expired. `note` only travels on.
     """
     if cancelled:
         return CANCELLED
@@ -88,7 +94,7 @@ def admit(
         return EXPIRED
     if losses < limits.alone:
         return HANDLE
-    if losses < limits.quarantine:
+    if losses < limits.quarantine or (begun_alone is not None and begun_alone < limits.quarantine - limits.alone):
         return ALONE
     return GiveUp("quarantined", "WorkerLost", f"it was lost with its worker {losses} times", "", _read(note))
 

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from vagus.app.work.attempt import Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
+from vagus.app.work.suspect import Suspect
 from vagus.backend import Unit
 from vagus.errors import InvalidArgument, SchemaMismatch
 from vagus.message import EventType, Wire, decode, event_type, instant_of
 from vagus.reliability.decide import admit
 from vagus.reliability.note import decode_note
-from vagus.reliability.verdict import Handle, Mishap, Raised, Stopped, TimedOut
+from vagus.reliability.verdict import GiveUp, Handle, Mishap, Raised, Stopped, TimedOut
 
 ENDS_THE_PROCESS = (KeyboardInterrupt, GeneratorExit)
 """What no attempt may hold up: the event comes again, counted as lost with its worker."""
@@ -39,6 +40,7 @@ class Runner:
         self._topics = seat.tools.topics
         self._function = seat.handler.function
         signature = seat.handler.signature
+        self._batch = signature.batch
         self._fixed = {name: provided[hint] for name, hint in signature.needs.items()}
         self._executor = executor
         self._data = next(iter(signature.data), "")
@@ -72,6 +74,25 @@ class Runner:
         settled = iter(await self._handle_batch(open_)) if open_ else iter(())
         return [unit if unit is not None else next(settled) for unit in units]
 
+    async def run_alone(self, attempt: Attempt) -> Unit:
+        """Handle an event that may kill this process, while nothing else is held here.
+
+        Raises what the store raises before the handler is called.
+        """
+        store, delivery = self.seat.tools.store, attempt.delivery
+        refused = self._opened(attempt)
+        if refused is not None:
+            return refused
+        suspect = None if store is None else await Suspect.look_up(store, self.seat, delivery)
+        admission = admit(delivery.losses, delivery.note, begun_alone=suspect.begun if suspect else None)
+        if isinstance(admission, GiveUp):
+            unit = self.ending.settle(attempt, admission)
+        else:
+            if suspect is not None:
+                await suspect.begin()
+            unit = (await self.run_batch([attempt]))[0] if self._batch else await self.run(attempt)
+        return unit if suspect is None else suspect.cleared_by(unit)
+
     # --- before ------------------------------------------------------------------------------------------------------
 
     def _opened(self, attempt: Attempt) -> Unit | None:
@@ -93,10 +114,10 @@ class Runner:
             # Sound bytes of another shape: the dead letter still tells the event's id, run and trace.
             attempt.event = decode(None, delivery.envelope, wire, topic, position)
             raise
-        if not delivery.losses and event.expirytime is None:
+        if event.expirytime is None:
             return None
-        expires_at = None if event.expirytime is None else instant_of(event.expirytime)
-        admission = admit(delivery.losses, delivery.note, expires_at=expires_at, now=self.seat.tools.clock.now())
+        expires_at, now = instant_of(event.expirytime), self.seat.tools.clock.now()
+        admission = admit(0, delivery.note, expires_at=expires_at, now=now)
         return None if isinstance(admission, Handle) else self.ending.settle(attempt, admission)
 
     def _reading(self, topic: str) -> Reading:

@@ -220,7 +220,7 @@ class Worker:
         if self._handler.timeout_s is not None:
             self._limit(attempt, self._handler.timeout_s)
         try:
-            unit = await self.runner.run(attempt)
+            unit = await (self.runner.run_alone(attempt) if _suspect(attempt) else self.runner.run(attempt))
         except Exception:
             unit = self._fault(attempt)
         finally:
@@ -247,7 +247,10 @@ class Worker:
                 self._limit(attempt, self._handler.timeout_s)
         units: Sequence[Unit]
         try:
-            units = await self.runner.run_batch(attempts)
+            if _suspect(attempts[0]):
+                units = [await self.runner.run_alone(attempts[0])]
+            else:
+                units = await self.runner.run_batch(attempts)
         except Exception:
             units = [self._fault(attempt) for attempt in attempts]
         finally:
