@@ -172,7 +172,7 @@ def test_network_file_system_is_refused_before_anything_is_made(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("sqlite:///a.db?synchronus=full", "unknown option 'synchronus'"),
+        ("sqlite:///a.db?sync=full", "unknown option 'sync'"),
         ("sqlite:///a.db?synchronous=off", "expected full or normal"),
         ("sqlite:///a.db?keep=week", "expected a number with s, m, h or d"),
         ("sqlite://a.db", "does not name a file"),
