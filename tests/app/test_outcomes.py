@@ -65,6 +65,14 @@ async def raises_without_words(query: Query) -> None:
     raise Unprintable
 
 
+async def raises_with_words_that_nothing_can_write(query: Query) -> None:
+    raise LookupError("half a character: \ud800")
+
+
+async def raises_with_more_words_than_an_event_holds(query: Query) -> None:
+    raise LookupError("word " * 1_000_000)
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -77,6 +85,8 @@ async def raises_without_words(query: Query) -> None:
         stops_iteration_in_thread,
         cancels_itself,
         raises_without_words,
+        raises_with_words_that_nothing_can_write,
+        raises_with_more_words_than_an_event_holds,
     ],
 )
 @pytest.mark.contract("G6", "G19")

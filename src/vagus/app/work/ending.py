@@ -13,12 +13,13 @@ from vagus.backend import Done, Put, Release, Settle, Unit
 from vagus.message import event_type
 from vagus.reliability.dead import bury, letter_put
 from vagus.reliability.decide import decide
-from vagus.reliability.note import decode_note, encode_note
+from vagus.reliability.note import clipped, decode_note, encode_note
 from vagus.reliability.verdict import GiveUp, Hopeless, LetGo, Mishap, Raised, RetryAt, Revoked, Stopped
 from vagus.store import Append, Change
 
 ACKED = Done("acked")
 _STACK_CHARS = 8_000
+_TEXT_CHARS = 2_000
 
 
 class Ending:
@@ -82,7 +83,9 @@ class Ending:
         event = attempt.event
         if event is not None and event.vagusrun is not None and self._seat.tools.store is not None:
             reason = f"{self._seat.group} gave up on {event.type} {event.id} ({verdict.reason}): {verdict.message}"
-            changes = end_changes(event.correlationid or event.id, RunEnd("failed", reason=reason))
+            changes = end_changes(
+                event.correlationid or event.id, RunEnd("failed", reason=clipped(reason, _TEXT_CHARS))
+            )
         return Unit(puts, (Settle(token, Done("dead")),), changes)
 
     def _error_event(self, attempt: Attempt, what: Mishap | GiveUp, verdict: RetryAt | GiveUp) -> Sequence[Put]:
@@ -96,7 +99,7 @@ class Ending:
             stage=self._seat.group,
             member=self._seat.member,
             error_kind=verdict.kind if isinstance(verdict, GiveUp) else last.kind if last else "",
-            error_message=verdict.message if isinstance(verdict, GiveUp) else last.message if last else "",
+            error_message=clipped(verdict.message) if isinstance(verdict, GiveUp) else last.message if last else "",
             stack=getattr(what, "stack", "")[-_STACK_CHARS:],
             attempt=max(1, note.failures),
             outcome="dead" if isinstance(verdict, GiveUp) else "retry",
@@ -113,4 +116,5 @@ class Ending:
 
 def stack_of(error: BaseException) -> str:
     """Return the end of an error's traceback: the last frames say most."""
-    return "".join(traceback.format_exception(error))[-_STACK_CHARS:]
+    end = "".join(traceback.format_exception(error))[-_STACK_CHARS:]
+    return clipped(end, _STACK_CHARS)  # as an error's message, it may hold what no encoder takes
