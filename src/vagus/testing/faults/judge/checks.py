@@ -141,8 +141,7 @@ def unfenced(history: History) -> Iterator[str]:
 def misburied(history: History) -> Iterator[str]:
     """Yield dead letters of events that were not given up on for their reason, and second ones of the same event.
 
-    An event may be quarantined that no handler was ever given, since it waited at workers that were struck: then the
-    faults since it was published must be as many as the losses that it takes.
+    An event is quarantined for what it did alone: it was begun as often, at least, as that takes.
     """
     for id, count in Counter(letter.id for letter in history.letters).items():
         if count > 1:
@@ -150,16 +149,7 @@ def misburied(history: History) -> Iterator[str]:
     for letter in history.letters:
         handlings = history.handlings.get(letter.id, [])
         spent = any(one.outcome == "failed" and history.is_final(one) for one in handlings)
-        if letter.reason == "quarantined" and _blows_since(history, letter.id) < LOSS_LIMITS.quarantine:
-            yield f"{letter.id} was quarantined after fewer than {LOSS_LIMITS.quarantine} faults"
+        if letter.reason == "quarantined" and len(handlings) < LOSS_LIMITS.quarantine - LOSS_LIMITS.alone:
+            yield f"{letter.id} was quarantined, and had been begun {len(handlings)} times"
         elif letter.reason != "quarantined" and not (letter.reason == "attempts" and spent):
             yield f"{letter.id} is a dead letter for {letter.reason!r}, and its attempts were not spent"
-
-
-def _blows_since(history: History, id: str) -> int:
-    """Return how many faults an event may have met: kills, stops, and times when nobody could store."""
-    intent = history.intents.get(id)
-    if intent is None:
-        return 0
-    stalls = sum(end > intent.t for _, end in history.doubt.stalls)
-    return stalls + sum(struck.t > intent.t and struck.blow != "restart" for struck in history.struck)
