@@ -144,14 +144,13 @@ class App(Router):
             return self  # under test it is open already
         if self._open is not None:
             raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
-        opened = Opened(self, create_backend(self.url, self.clock))
+        self._open = opened = Opened(self, create_backend(self.url, self.clock))
         try:
             lifespan = self._lifespan
             await opened.open(self._provided, None if lifespan is None else lambda: lifespan(self))
         except BaseException:
-            await opened.close()
+            await self.__aexit__()
             raise
-        self._open = opened
         self._stop.clear()
         return self
 
@@ -159,9 +158,11 @@ class App(Router):
         """Let everything that was submitted land, and close."""
         if opened_in_trial(self) is not None:
             return
-        opened, self._open = self._open, None
-        if opened is not None:
-            await opened.close()
+        try:
+            if self._open is not None:
+                await self._open.close()
+        finally:
+            self._open = None
 
     async def refresh(self) -> None:
         """Declare what was added to the app since it was opened; new handlers begin to work if the others do."""
