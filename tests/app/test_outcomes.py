@@ -249,6 +249,65 @@ async def test_pool_survives_a_cancellation_from_inside_after_a_timeout(app: App
         assert [letter.reason for letter in await trial.dead(look)] == ["attempts", "attempts"]
 
 
+def leave(seen: list[str]) -> None:
+    seen.append("x")
+    if len(seen) == 1:
+        raise GeneratorExit
+
+
+async def leaves(query: Query, seen: list[str]) -> None:
+    leave(seen)
+
+
+def leaves_its_thread(query: Query, seen: list[str]) -> None:
+    leave(seen)
+
+
+async def leaves_with_its_batch(queries: list[Query], seen: list[str]) -> None:
+    leave(seen)
+
+
+async def ends_its_task(query: Query, seen: list[str]) -> None:
+    seen.append("x")
+    if len(seen) == 1:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("function", [leaves, leaves_its_thread, leaves_with_its_batch, ends_its_task])
+@pytest.mark.contract("G4")
+async def test_event_whose_handler_ends_the_task_that_it_runs_in_comes_again(app: App, function: Any) -> None:
+    app.on(Query, group="shop.g", concurrency=1)(function)
+    seen: list[str] = []
+
+    async with app.test(provide={list[str]: seen}) as trial:
+        await trial.publish(Query("x"))
+        await trial.move("31s")
+
+        (group,) = (await trial.stats()).groups
+        assert (group.acked, group.lost, len(seen)) == (1, 1, 2)
+
+
+@pytest.mark.contract("G4")
+async def test_event_after_one_that_ended_its_task_is_handled(app: App) -> None:
+    @app.on(Query, concurrency=1)
+    async def look(query: Query) -> None:
+        if query.text == "cancel":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            return
+        await asyncio.sleep(0)
+
+    async with app.test() as trial:
+        await trial.publish([Query("cancel"), Query("next")])
+        await trial.settled()
+
+        assert trial.handled(look) == [Query("cancel"), Query("next")]
+
+
 async def test_failure_of_a_monitor_is_not_told_again(app: App) -> None:
     @app.on(Query, retry=1)
     async def fail(query: Query) -> None:

@@ -44,6 +44,11 @@ class Counts(msgspec.Struct):
     lost: int = 0
     reconnects: int = 0
 
+    def __str__(self) -> str:
+        """Say what was handled, and what else came up."""
+        counts = msgspec.structs.asdict(self).items()
+        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count or name == "handled")
+
     def add(self, result: Result) -> None:
         """Count one settled attempt."""
         if result == "handled":
@@ -120,6 +125,12 @@ class Worker:
         self._connected = True
 
     async def _take_forever(self) -> None:
+        try:
+            await self._take_until_stopped()
+        finally:
+            self._connected = self._stopping  # ended by somebody else, it takes nothing more, and says so
+
+    async def _take_until_stopped(self) -> None:
         failures = 0
         while not self._stopping:
             try:
@@ -180,12 +191,20 @@ class Worker:
         if len(self._pool) < self._handler.concurrency:
             task = asyncio.get_running_loop().create_task(self._work(), name=f"work {self._group}")
             self._pool[task] = None
-            task.add_done_callback(self._pool.pop)
+            task.add_done_callback(self._replace)
             asyncio.get_running_loop().call_soon(self._widen)
 
     def _widen(self) -> None:
         """Wake another one while work is left over: whoever was woken before had to wait in its handler."""
         asyncio.get_running_loop().call_soon(self._wake)
+
+    def _replace(self, task: asyncio.Task[None]) -> None:
+        """Let another task go on with what is queued when a handler has ended the one that it ran in."""
+        del self._pool[task]
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("%s: a handler ended its task; its event comes again: %r", self._group, task.exception())
+        if not self._stopping:
+            self._wake()
 
     async def _work(self) -> None:
         task = asyncio.current_task()
@@ -194,6 +213,8 @@ class Worker:
         while True:
             while self._queue and not (self._alone and self._must_wait()):
                 await one(task)
+                if task.cancelling():
+                    return  # not by us: what is to come is none of that, and has a task of its own
             if self._stopping:
                 return
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -223,6 +244,9 @@ class Worker:
             unit = await (self.runner.run_alone(attempt) if _suspect(attempt) else self.runner.run(attempt))
         except Exception:
             unit = self._fault(attempt)
+        except BaseException:
+            self._let_go(attempt)  # extended any longer, it would never be handled again
+            raise
         finally:
             del self._running[attempt]
         if attempt.cancelled is not None:
@@ -253,6 +277,10 @@ class Worker:
                 units = await self.runner.run_batch(attempts)
         except Exception:
             units = [self._fault(attempt) for attempt in attempts]
+        except BaseException:
+            for attempt in attempts:
+                self._let_go(attempt)
+            raise
         finally:
             for attempt in attempts:
                 del self._running[attempt]
