@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 import traceback
-from typing import Any
 
-import msgspec
-
-from vagus.message import instant_text
-
-_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, pid, what was given as `extra`, and the error if any."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line."""
-        line: dict[str, Any] = {
-            "time": instant_text(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            "pid": os.getpid(),
-        }
-        line |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
-        if record.exc_info and record.exc_info[1]:
-            line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return msgspec.json.encode(line, enc_hook=str).decode()
+from vagus.observe.log import JsonLines
 
 
 class ShortLines(logging.Formatter):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 
 from vagus.app.handler import Handler
@@ -81,6 +82,19 @@ class Attempt:
         origin = decode_note(delivery.note).origin if delivery.topic.startswith("$inbox.") else None
         return origin or (delivery.topic, delivery.position)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a log line tells of it: group, topic, attempt; of an event that could be read id, type, run, trace."""
+        event = self.event
+        facts: dict[str, Any] = {} if event is None else {"event": event.id, "type": event.type}
+        facts |= {"group": self.seat.group, "attempt": decode_note(self.delivery.note).failures + 1}
+        facts["topic"] = self.seat.tools.topics.bare(self.origin[0])
+        if event is not None:
+            facts["run"] = event.correlationid or event.id
+            if event.traceparent:
+                facts["trace"] = event.traceparent.split("-")[1]
+        return facts
+
     def emit(self, part: Any) -> Awaitable[None]:
         """Add a part to the run's stream."""
         if self.parts is None:
@@ -111,3 +125,18 @@ class Attempt:
         self.outputs = ()
         self.cancelled = None
         self.result = "handled"
+
+
+CURRENT: ContextVar[Attempt | Sequence[Attempt] | None] = ContextVar("vagus attempt", default=None)
+"""The attempt in hand here, or all of a batch; set when a handler is called, in its tasks and its thread too."""
+
+
+def facts_here() -> dict[str, Any]:
+    """Return the facts of the attempt in hand, {} outside of one; of a batch, what its attempts share and their ids."""
+    current = CURRENT.get()
+    if current is None:
+        return {}
+    if isinstance(current, Attempt):
+        return current.facts
+    shared = {name: value for name, value in current[0].facts.items() if name in ("group", "topic")}
+    return shared | {"events": [attempt.event.id for attempt in current if attempt.event is not None]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from vagus.reliability.verdict import GiveUp, Hopeless, LetGo, Mishap, Raised, R
 from vagus.store import Append, Change
 
 ACKED = Done("acked")
+_log = logging.getLogger("vagus.handler")
 _STACK_CHARS = 8_000
 _TEXT_CHARS = 2_000
 
@@ -56,8 +58,9 @@ class Ending:
             mishap, attempt.delivery.note, self._seat.handler.policies, identities.now(), identities.chance()
         )
         if isinstance(verdict, GiveUp):
-            return self.settle(attempt, verdict)
+            return self.settle(attempt, verdict, mishap)
         if isinstance(verdict, RetryAt):
+            self._log_retry(attempt, verdict)
             told = self._error_event(attempt, mishap, verdict) if verdict.counted else ()
             release = Release(verdict.after_s, encode_note(verdict.note))
             return Unit(told, (Settle(attempt.delivery.token, release),))
@@ -71,12 +74,38 @@ class Ending:
             return Release()
         return Release(0.0, encode_note(decode_note(attempt.delivery.note).refused()))
 
-    def settle(self, attempt: Attempt, verdict: GiveUp | LetGo) -> Unit:
+    def _log_retry(self, attempt: Attempt, verdict: RetryAt) -> None:
+        if _log.isEnabledFor(logging.INFO):
+            last = verdict.note.errors[-1] if verdict.note.errors and verdict.counted else None
+            why = f"{last.kind}: {last.message}" if last else "it has to wait"
+            _log.info(
+                "%s tries %s again in %.3g s: %s",
+                self._seat.group,
+                named(attempt),
+                verdict.after_s,
+                why,
+                extra=attempt.facts,
+            )
+
+    def _log_end(self, attempt: Attempt, verdict: GiveUp, mishap: Mishap | None) -> None:
+        _log.error(
+            "%s gave up on %s (%s): %s: %s",
+            self._seat.group,
+            named(attempt),
+            verdict.reason,
+            verdict.kind,
+            verdict.message,
+            extra={**attempt.facts, "reason": verdict.reason},
+            exc_info=mishap.error if isinstance(mishap, Raised) else None,
+        )
+
+    def settle(self, attempt: Attempt, verdict: GiveUp | LetGo, mishap: Mishap | None = None) -> Unit:
         """Return the unit of an event that is not to be tried again."""
         token = attempt.delivery.token
         if isinstance(verdict, LetGo):
             return Unit((), (Settle(token, Done(verdict.ending)),))
         member, now = self._seat.letter_member, self._seat.tools.identities.now()
+        self._log_end(attempt, verdict, mishap)
         letter = bury(verdict, attempt.delivery, self._seat.group, member, attempt.event, now)
         puts = [letter_put(letter), *self._error_event(attempt, verdict, verdict)]
         changes: Sequence[Append] = ()
@@ -112,6 +141,13 @@ class Ending:
             trace_id=event.traceparent.split("-")[1] if event and event.traceparent else None,
         )
         return (self._seat.tools.publisher.tell(fact, event),)
+
+
+def named(attempt: Attempt) -> str:
+    """Return what to call the event of an attempt in a sentence."""
+    if attempt.event is None:
+        return "{} at {}".format(*attempt.origin)
+    return f"{attempt.event.type} {attempt.event.id}"
 
 
 def stack_of(error: BaseException) -> str:

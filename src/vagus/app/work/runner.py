@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
-from vagus.app.work.attempt import Attempt, Seat
+from vagus.app.work.attempt import CURRENT, Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
 from vagus.app.work.suspect import Suspect
@@ -52,6 +52,7 @@ class Runner:
 
     async def run(self, attempt: Attempt) -> Unit:
         """Handle one delivery; return the unit that settles it. Raises only what stops the whole worker."""
+        CURRENT.set(attempt)
         try:
             refused = self._open(attempt)
             if refused is not None:
@@ -71,6 +72,7 @@ class Runner:
         """Handle several deliveries in one call; return the unit of each."""
         units = [self._opened(attempt) for attempt in attempts]
         open_ = [attempt for attempt, unit in zip(attempts, units, strict=True) if unit is None]
+        CURRENT.set(open_ or attempts)
         settled = iter(await self._handle_batch(open_)) if open_ else iter(())
         return [unit if unit is not None else next(settled) for unit in units]
 
