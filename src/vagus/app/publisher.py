@@ -40,14 +40,22 @@ DEFAULTS = PublishOptions()
 
 
 def publish_options(options: Mapping[str, Any]) -> PublishOptions:
-    """Return the options of a publish. Raises `InvalidArgument` naming the known ones for another."""
+    """Return the options of a publish. Raises `InvalidArgument` for one that is unknown, or of another type."""
     if not options:
         return DEFAULTS
     known = PublishOptions.__struct_fields__
     unknown = [name for name in options if name not in known]
     if unknown:
         raise InvalidArgument(f"unknown option {unknown[0]!r} of publish: expected one of {', '.join(known)}")
-    return PublishOptions(**options)
+    made = PublishOptions(**options)
+    for name in ("id", "source"):
+        if (value := getattr(made, name)) is not None and (not isinstance(value, str) or not value):
+            raise InvalidArgument(f"{name}: expected text that is not empty, got {value!r}")
+    if made.key is not None and not isinstance(made.key, str):
+        raise InvalidArgument(f"key: expected text, got {made.key!r}", hint="key=str(...)")
+    if made.extensions is not None and not isinstance(made.extensions, Mapping):
+        raise InvalidArgument(f"extensions: expected a mapping of names to values, got {made.extensions!r}")
+    return made
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +102,6 @@ class Publisher:
         """Return the put of an event that nothing caused; `until` marks the first event of a started run."""
         if options is DEFAULTS and until is None and type(obj) is not dict:
             return self._plain(obj)
-        self._check_id(options.id)
         id = options.id or self._identities.new()[0]
         trace = self._identities.trace(id, None)
         event = self._event(obj, options, id, correlationid=id, traceparent=trace, vagusrun=until)
@@ -188,11 +195,6 @@ class Publisher:
             dedupe=published(event.source, event.id),
             heard=heard,
         )
-
-    @staticmethod
-    def _check_id(id: object) -> None:
-        if id is not None and (not isinstance(id, str) or not id):
-            raise InvalidArgument(f"id: expected text that is not empty, got {id!r}")
 
 
 def _lane(priority: int, settings: TopicSettings, topic: str) -> Lane:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -22,8 +23,10 @@ def seconds(value: float | str, what: str) -> float:
         found = _DURATION.fullmatch(value)
         if found:
             return float(found[1]) * _SECONDS[found[2]]
-    elif not isinstance(value, bool) and value >= 0:
-        return float(value)
+    elif not isinstance(value, bool):
+        with suppress(TypeError, OverflowError):
+            if value >= 0:
+                return float(value)
     raise InvalidArgument(f'{what}: expected seconds, or text such as "30s", "5m", "7d", got {value!r}')
 
 

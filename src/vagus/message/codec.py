@@ -125,11 +125,14 @@ def _extension_text(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _checked(extensions: Mapping[str, str | int | bool]) -> Mapping[str, str | int | bool]:
-    for name in extensions:
-        if not _EXTENSION.fullmatch(name) or name in _TAKEN:
+def _checked(extensions: Mapping[Any, Any]) -> Mapping[str, str | int | bool]:
+    for name, value in extensions.items():
+        if not isinstance(name, str) or not _EXTENSION.fullmatch(name) or name in _TAKEN:
             expected = "lower-case letters and digits that name no attribute of ours"
             raise InvalidArgument(f"{name!r} cannot be an extension: expected {expected}", expected=expected)
+        if not isinstance(value, str | int):
+            expected = "text, a whole number, or a truth value"
+            raise InvalidArgument(f"extension {name!r} cannot be {value!r}: expected {expected}", expected=expected)
     return extensions
 
 
