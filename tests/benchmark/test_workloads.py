@@ -90,6 +90,13 @@ def test_w8_finds_five_deliveries_and_no_hot_loop(ground: Ground) -> None:
     assert found["gap, shortest"] >= 0.1
 
 
+def test_w9_hands_every_event_to_one_of_those_that_wait(ground: Ground) -> None:
+    found = measure("W9", ground, 5)
+
+    assert 0 < found["handed to one of 1, p50"] <= found["handed to one of 1, p99"]
+    assert 0 < found["handed to one of 100, p50"] <= found["handed to one of 100, p99"]
+
+
 def test_w10_starts_everything_that_a_newcomer_starts(tmp_path: Path) -> None:
     with ground_of("memory://") as nowhere:
         found = measure("W10", nowhere, 1)

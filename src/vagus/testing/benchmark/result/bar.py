@@ -51,6 +51,7 @@ _IDLE = (Bar(value=2.0, sense="at most"),)
 _IDLE_CPU = (Bar(value=0.1, sense="at most"),)
 _FIVE = (Bar(value=5, sense="at least"), Bar(value=5, sense="at most"))
 _FLOOR = (Bar(value=0.1, sense="at least"),)
+_CHOOSING = (Bar(value=1_000, sense="at most"),)
 _NONE = (Bar(value=0, sense="at most"),)
 
 BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
@@ -87,6 +88,8 @@ BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
     ("W8", "sqlite", "gap, shortest"): _FLOOR,
     ("W8", "memory", "gap over its most"): _NONE,
     ("W8", "sqlite", "gap over its most"): _NONE,
+    ("W9", "memory", "choosing, p99"): _CHOOSING,
+    ("W9", "sqlite", "choosing, p99"): _CHOOSING,
     ("W10", "", "vagus --help"): (Bar(value=0.3, sense="at most"),),
     ("W10", "", "import vagus"): (Bar(value=0.15, sense="at most"),),
     ("W10", "", "first demo answer"): (Bar(value=2.0, sense="at most"),),

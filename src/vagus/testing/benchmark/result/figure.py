@@ -16,6 +16,10 @@ class Spread(msgspec.Struct, frozen=True):
     low: float
     high: float
 
+    def less(self, value: float) -> Spread:
+        """Return what is left of each when `value` is taken away."""
+        return Spread(self.median - value, self.low - value, self.high - value)
+
 
 def spread(samples: Sequence[float]) -> Spread:
     """Return what at least one sample says."""
