@@ -49,7 +49,6 @@ def syncs() -> Iterator[Syncs]:
 
 
 @pytest.mark.contract("G1")
-@pytest.mark.requirement("R57")
 @pytest.mark.parametrize(("synchronous", "each"), [("full", True), ("normal", False)])
 async def test_log_is_synced_before_publish_returns_only_under_full(
     tmp_path: Path, syncs: Syncs, synchronous: str, each: bool
@@ -62,7 +61,6 @@ async def test_log_is_synced_before_publish_returns_only_under_full(
 
 
 @pytest.mark.contract("G1")
-@pytest.mark.requirement("R57")
 async def test_publishes_at_once_share_a_sync(tmp_path: Path, syncs: Syncs) -> None:
     async with opened(tmp_path / "a.db", "?synchronous=full") as backend:
         before = syncs.completed
@@ -137,7 +135,6 @@ async def trace(pid: str, file: Path) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.contract("G1")
-@pytest.mark.requirement("R57")
 @pytest.mark.parametrize(("synchronous", "each"), [("full", True), ("normal", False)])
 async def test_kernel_completes_a_sync_between_publish_and_its_return(
     tmp_path: Path, synchronous: str, each: bool

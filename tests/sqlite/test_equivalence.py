@@ -313,7 +313,7 @@ def test_file_behaves_as_the_model_whatever_is_done(machine: type[Twins]) -> Non
 @pytest.mark.contract("G2", "G3", "G4", "G8", "G9", "G10", "G12", "G20")
 @pytest.mark.parametrize("machine", [Twins, Neighbours])
 def test_file_behaves_as_the_model_in_long_histories(machine: type[Twins]) -> None:
-    compare(machine, examples=2_000, steps=50)
+    compare(machine, examples=500, steps=50)
 
 
 def free_keys_of_waiting_events(self: Settling, subscription: Subscription, settles: list[Settle], now: float) -> Any:

@@ -29,7 +29,6 @@ def no_file_larger_than(size: int) -> Iterator[None]:
 
 
 @pytest.mark.contract("G13", "G19")
-@pytest.mark.requirement("R57")
 async def test_full_disk_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as backend:
         await put(backend, "old")
@@ -45,7 +44,6 @@ async def test_full_disk_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> No
 
 
 @pytest.mark.contract("G13")
-@pytest.mark.requirement("R57")
 async def test_unit_refused_by_a_full_disk_settles_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as backend:
         await put(backend, "cause")
@@ -60,7 +58,6 @@ async def test_unit_refused_by_a_full_disk_settles_nothing(tmp_path: Path) -> No
         assert (await backend.commit([unit]))[0].done
 
 
-@pytest.mark.requirement("R57")
 async def test_declaring_on_a_full_disk_is_a_named_error(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as backend:
         with no_file_larger_than(1_000), pytest.raises(DiskFull) as caught:
@@ -78,7 +75,6 @@ class Note(Event):
 
 
 @pytest.mark.contract("G13")
-@pytest.mark.requirement("R57")
 async def test_publisher_is_told_by_name_that_the_disk_is_full(tmp_path: Path) -> None:
     app = App(f"sqlite:///{tmp_path}/a.db", name="full")
 

@@ -46,7 +46,6 @@ async def kill_often(folder: Path, query: str, rounds: int, seed: int) -> int:
 
 
 @pytest.mark.contract("G1", "G12")
-@pytest.mark.requirement("R57")
 @pytest.mark.parametrize("query", ["?synchronous=full", "?synchronous=normal"])
 async def test_confirmed_units_outlive_a_kill_in_mid_commit(tmp_path: Path, query: str) -> None:
     confirmed = await kill_often(tmp_path, query, rounds=6, seed=1)
@@ -60,13 +59,11 @@ async def test_confirmed_units_outlive_a_kill_in_mid_commit(tmp_path: Path, quer
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.contract("G1")
-@pytest.mark.requirement("R57")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_confirmed_units_outlive_hundreds_of_kills(tmp_path: Path, seed: int) -> None:
     assert await kill_often(tmp_path, "?synchronous=full", rounds=100, seed=seed) > 100
 
 
-@pytest.mark.requirement("R57")
 async def test_two_processes_store_into_one_file_at_once(tmp_path: Path) -> None:
     path, logs = tmp_path / "a.db", [tmp_path / "one", tmp_path / "two"]
     processes = [
@@ -87,7 +84,6 @@ async def test_two_processes_store_into_one_file_at_once(tmp_path: Path) -> None
     assert set(units.values()) == {SIZE}
 
 
-@pytest.mark.requirement("R57")
 async def test_lock_of_a_killed_writer_is_free(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await publish_and_kill(path, tmp_path / "log", "?synchronous=full", 0, 0.05)

@@ -6,14 +6,11 @@ import asyncio
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.sqlite.place import end, opened, put, start, take, told
 from vagus.backend import First
 from vagus.backends.sqlite.doorbell import bell_folder
 
 
-@pytest.mark.requirement("R57")
 async def test_stopped_holder_holds_up_writers_but_not_readers(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with opened(path) as writing, opened(path) as looking:
@@ -33,7 +30,6 @@ async def test_stopped_holder_holds_up_writers_but_not_readers(tmp_path: Path) -
         assert len(await take(writing)) == 2
 
 
-@pytest.mark.requirement("R57")
 async def test_killed_holder_lets_the_writers_on(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with opened(path) as writing:

@@ -62,7 +62,7 @@ async def filled(path: Path, events: int = 50) -> None:
         await put(backend, *(b"x" * 2_000 for _ in range(events)))
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_read_only_file_is_refused_by_name(reachable: Path) -> None:
     path = reachable / "a.db"
     with powerless():
@@ -74,7 +74,7 @@ async def test_read_only_file_is_refused_by_name(reachable: Path) -> None:
     assert "cannot be written" in error.what
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_read_only_folder_is_refused_by_name(reachable: Path) -> None:
     with powerless():
         reachable.chmod(0o500)
@@ -84,7 +84,7 @@ async def test_read_only_folder_is_refused_by_name(reachable: Path) -> None:
     assert "cannot be written" in error.what
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_missing_folder_is_refused_and_not_made(tmp_path: Path) -> None:
     error = await refusal(tmp_path / "away" / "a.db")
 
@@ -93,7 +93,7 @@ async def test_missing_folder_is_refused_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_corrupt_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await filled(path)
@@ -107,7 +107,7 @@ async def test_corrupt_file_is_refused_by_name(tmp_path: Path) -> None:
     assert "integrity_check" in error.hint
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 @pytest.mark.parametrize("content", [b"to whom it may concern\n" * 9, b"S"], ids=["letter", "one-byte"])
 async def test_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.db"
@@ -119,7 +119,7 @@ async def test_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path
     assert path.read_bytes() == content
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path)) as theirs, theirs:
@@ -141,7 +141,7 @@ MOUNTS = r"""
 """
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 @pytest.mark.parametrize(
     ("folder", "kind"),
     [
@@ -157,7 +157,7 @@ def test_file_system_is_that_of_the_nearest_mount(folder: str, kind: str) -> Non
     assert file_system(Path(folder), MOUNTS) == kind
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
 def test_network_file_system_is_refused_before_anything_is_made(tmp_path: Path, kind: str) -> None:
     mounts = f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 0:40 / {tmp_path.resolve()} rw - {kind} there:/ rw\n"
@@ -168,7 +168,7 @@ def test_network_file_system_is_refused_before_anything_is_made(tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -187,7 +187,7 @@ def test_wrong_url_is_refused_with_what_was_expected(url: str, expected: str) ->
     assert caught.value.hint
 
 
-@pytest.mark.requirement("R57")
+@pytest.mark.contract("G19")
 async def test_use_after_a_fork_is_refused_by_name(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as backend:
         await put(backend, "before")

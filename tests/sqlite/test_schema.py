@@ -29,7 +29,6 @@ def reopen(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> Database:
     return open_database(Options(path, "normal"), path.with_suffix(".lock"), migrations)
 
 
-@pytest.mark.requirement("R57")
 async def test_frozen_database_of_version_1_gives_out_all_that_it_held(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as old:
@@ -56,7 +55,6 @@ async def test_frozen_database_of_version_1_gives_out_all_that_it_held(tmp_path:
     assert again.position == 7
 
 
-@pytest.mark.requirement("R57")
 async def test_migration_keeps_what_is_stored_and_raises_the_version(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with opened(path) as backend:
@@ -67,7 +65,6 @@ async def test_migration_keeps_what_is_stored_and_raises_the_version(tmp_path: P
         assert db.rows("SELECT body, colour FROM event") == [(b"a", "none"), (b"b", "none")]
 
 
-@pytest.mark.requirement("R57")
 async def test_migration_that_fails_leaves_the_older_version_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with opened(path) as backend:
@@ -82,7 +79,6 @@ async def test_migration_that_fails_leaves_the_older_version_whole(tmp_path: Pat
         assert "colour" not in [column[1] for column in look.execute("PRAGMA table_info(event)")]
 
 
-@pytest.mark.requirement("R57")
 async def test_newer_schema_is_refused_with_both_versions_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with opened(path) as backend:
@@ -97,7 +93,6 @@ async def test_newer_schema_is_refused_with_both_versions_and_left_alone(tmp_pat
         assert schema_version(db) == len(NEXT)
 
 
-@pytest.mark.requirement("R57")
 def test_those_who_open_a_new_file_at_once_make_its_tables_once(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     prepare(path)

@@ -43,7 +43,6 @@ async def echoes(path: Path, events: int) -> list[tuple[float, int]]:
     return seen
 
 
-@pytest.mark.requirement("R57")
 async def test_no_take_of_another_process_needs_the_safety_check(tmp_path: Path) -> None:
     seen = await echoes(tmp_path / "a.db", 50)
 
@@ -51,7 +50,6 @@ async def test_no_take_of_another_process_needs_the_safety_check(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("R57")
 async def test_event_reaches_another_process_far_sooner_than_a_safety_check(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
