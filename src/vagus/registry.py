@@ -11,6 +11,9 @@ from vagus.errors import InvalidArgument, MissingDriver, mask_url
 
 ENTRY_POINTS = "vagus.backends"
 
+DEFAULT_URL = "sqlite:///vagus.db"
+"""The backend where neither the code nor `VAGUS_URL` names one."""
+
 
 class BackendFactory(Protocol):
     """What an entry point of the group `vagus.backends` names: makes a backend that is not open yet."""

@@ -25,7 +25,16 @@ class Click(Event):
 def vagus(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command and return what it printed; `TERM` and colours as in a pipe."""
     env = {**os.environ, **environment}
-    return subprocess.run([*VAGUS, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [*VAGUS, *words],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -102,13 +111,71 @@ def test_wrong_word_ends_with_two_and_no_traceback(words: list[str], tmp_path: P
     assert "Traceback" not in told.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["dead"], ["groups"]], ids=["none", "dead", "groups"])
-def test_group_of_commands_alone_shows_its_help(words: list[str], tmp_path: Path) -> None:
-    told = vagus(*words, cwd=tmp_path)
+def test_command_alone_shows_its_help(tmp_path: Path) -> None:
+    told = vagus(cwd=tmp_path)
 
     assert told.returncode == 2
     assert told.stderr.startswith("Usage: vagus")
     assert "\nCommands:\n" in told.stderr
+
+
+@pytest.mark.parametrize("words", [["dead"], ["groups"]], ids=" ".join)
+def test_group_of_commands_alone_lists(words: list[str], url: str, tmp_path: Path) -> None:
+    named = vagus(*words, "ls", "--url", url, "--json", cwd=tmp_path)
+    alone = vagus(*words, "--url", url, "--json", cwd=tmp_path)
+
+    assert "shop.count" in alone.stdout
+    assert [set(one) for one in json.loads(alone.stdout)] == [set(one) for one in json.loads(named.stdout)]
+    assert "\nCommands:\n" in vagus(*words, "--help", cwd=tmp_path).stdout
+
+
+def test_command_looks_where_an_app_without_a_url_writes(url: str, tmp_path: Path) -> None:
+    without = vagus("groups", cwd=tmp_path, VAGUS_URL="")
+    (tmp_path / "events.db").rename(tmp_path / "vagus.db")
+    told = vagus("groups", cwd=tmp_path, VAGUS_URL="")
+
+    assert without.returncode == 2
+    assert "there is no vagus.db here" in without.stderr
+    assert "shop.count" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["groups"], ["topics"], ["dead"], ["doctor"], ["tail", "click", "--no-follow"]],
+    ids=lambda words: words[0],
+)
+def test_looking_at_a_file_that_is_not_there_does_not_make_it(words: list[str], tmp_path: Path) -> None:
+    told = vagus(*words, "--url", "sqlite:///slip.db", cwd=tmp_path)
+
+    assert told.returncode == 3
+    assert "there is no such database file" in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hint_of_a_command_names_the_backend_that_was_looked_at(url: str, tmp_path: Path) -> None:
+    error = vagus("dead", "show", "nothing", f"--url={url}", cwd=tmp_path).stderr
+    finding = vagus("doctor", url, cwd=tmp_path).stdout
+
+    assert error.endswith(f"hint: vagus dead ls --closed --url {url}\n")
+    assert f"hint: vagus dead ls shop.count --url {url}\n" in finding
+
+
+def test_name_and_id_stay_whole_in_a_narrow_table(url: str, tmp_path: Path) -> None:
+    (letter,) = json.loads(vagus("dead", "--url", url, "--json", cwd=tmp_path).stdout)
+
+    for columns in "80", "40":
+        assert letter["id"] in vagus("dead", "--url", url, cwd=tmp_path, COLUMNS=columns).stdout
+        assert "\nshop.count " in vagus("groups", "--url", url, cwd=tmp_path, COLUMNS=columns).stdout
+
+
+@pytest.mark.parametrize("words", [["groups", "drop", "shop.count"], ["dead", "discard", "shop.count", "--all"]])
+def test_nothing_is_removed_where_nobody_can_be_asked(words: list[str], url: str, tmp_path: Path) -> None:
+    told = vagus(*words, "--url", url, cwd=tmp_path)
+    after = json.loads(vagus("dead", "ls", "--url", url, "--json", cwd=tmp_path).stdout)
+
+    assert told.returncode == 2
+    assert "--yes" in told.stderr
+    assert len(after) == 1
 
 
 def test_doctor_finds_the_dead_letter_that_waits(url: str, tmp_path: Path) -> None:
@@ -148,7 +215,10 @@ def test_worker_handles_what_a_command_published_and_drains(tmp_path: Path) -> N
         assert process.wait(20) == 0
     finally:
         process.kill()
-        process.communicate()
+        _, log = process.communicate()
+    first, *_, last = (json.loads(line) for line in log.splitlines())
+    assert first["message"] == "app shop works on shop.count"
+    assert (last["message"], last["group"], last["handled"]) == ("shop.count stopped: 1 handled", "shop.count", 1)
 
 
 def _published(folder: Path) -> Any:

@@ -27,11 +27,9 @@ from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.delivery.subscription import group_name
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Wire, check_group
-from vagus.registry import create_backend
+from vagus.registry import DEFAULT_URL, create_backend
 
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Any]]
-
-DEFAULT_URL = "sqlite:///vagus.db"
 
 _log = logging.getLogger("vagus.app")
 
@@ -182,7 +180,7 @@ class App(Router):
         """Handle events until SIGTERM, SIGINT or `stop`; then finish what runs, within the grace time."""
         loop = asyncio.get_running_loop()
         async with self.running(only):
-            _log.info("app %s works on %d groups", self.name, len(self._handlers))
+            _log.info("app %s works on %s", self.name, ", ".join(self._opened().workers) or "nothing")
             for number in (signal.SIGTERM, signal.SIGINT):
                 with suppress(NotImplementedError, ValueError, RuntimeError):  # not in the main thread, or on Windows
                     loop.add_signal_handler(number, self._stop.set)

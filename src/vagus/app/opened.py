@@ -12,6 +12,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, Protocol
 
+import msgspec
+
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.publisher import Publisher
@@ -158,7 +160,8 @@ class Opened:
         workers, self.workers = self.workers, {}
         await asyncio.gather(*(worker.stop(self.plan.grace_s) for worker in workers.values()))
         for name, worker in workers.items():
-            _log.info("%s stopped: %s", name, worker.counts)
+            counts = msgspec.structs.asdict(worker.counts)
+            _log.info("%s stopped: %s", name, worker.counts, extra={"group": name, **counts})
 
     async def stats(self) -> AppStats:
         """Return the books of the app's groups and what the members here do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,10 +12,19 @@ from vagus.cli.output import coloured
 from vagus.errors import InvalidArgument, UsageError, VagusError, mask_url
 
 
-def report(error: VagusError) -> int:
-    """Write `error` to stderr and return the exit code that the command ends with."""
-    _write(error.what, error.where, error.hint, error.code)
+def report(error: VagusError, args: Sequence[str]) -> int:
+    """Write `error`, which the words `args` led to, to stderr; return the exit code that the command ends with."""
+    _write(error.what, error.where, with_url(error.hint, args), error.code)
     return error.exit_code
+
+
+def with_url(hint: str, args: Sequence[str]) -> str:
+    """Return a hint that is a command with the `--url` of `args`, so that it works as it stands."""
+    given = [arg.removeprefix("--url=") for arg in args if arg.startswith("--url=")]
+    given += [args[at + 1] for at, arg in enumerate(args[:-1]) if arg == "--url"]
+    if not given or not hint.startswith("vagus ") or any(word in hint for word in ("--url", "--help")):
+        return hint
+    return f"{hint} --url {shlex.quote(given[-1])}"
 
 
 def report_usage(error: click.ClickException, args: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from vagus.backend import Capabilities, Catalogue, Figures, GroupInfo, TopicInfo
-from vagus.cli.output import span
+from vagus.cli.output import number, span
 
 Level: TypeAlias = Literal["problem", "remark"]
 
@@ -80,7 +80,7 @@ def _group(group: GroupInfo, books: Sequence[Figures]) -> Iterator[Finding]:
     name, idle_s = group.spec.name, group.idle_s
     backlog = sum(one.ready + one.waiting + one.parked for one in books)
     if idle_s is not None and backlog and idle_s >= IDLE_S:
-        text = f"{backlog} events wait, and nobody has worked on them for {span(idle_s)}"
+        text = f"{number(backlog, 'event')} in its backlog, and nobody has worked on it for {span(idle_s)}"
         yield Finding("problem", name, text, "vagus worker app.py:app")
     elif idle_s is not None and idle_s >= FORGOTTEN_S:
         yield Finding("remark", name, f"it has had no member for {span(idle_s)}", f"vagus groups drop {name}")
@@ -95,13 +95,13 @@ def _group(group: GroupInfo, books: Sequence[Figures]) -> Iterator[Finding]:
         yield Finding("remark", name, text, "give the handler a longer lease=")
     lost = sum(one.lost for one in books)
     if lost:
-        yield Finding("remark", name, f"{lost} leases lapsed or ended with their worker; the events went to others")
+        yield Finding("remark", name, f"{number(lost, 'lease')} lapsed or ended with a worker; others took over")
 
 
 def _letters(seen: Examined) -> Iterator[Finding]:
     for group, count in seen.open_letters.items():
         if count:
-            yield Finding("problem", group, f"{count} dead letters wait to be looked at", f"vagus dead ls {group}")
+            yield Finding("problem", group, f"{number(count, 'open dead letter')}", f"vagus dead ls {group}")
 
 
 def _topics(seen: Examined) -> Iterator[Finding]:
@@ -112,6 +112,6 @@ def _topics(seen: Examined) -> Iterator[Finding]:
 def _topic(topic: TopicInfo) -> Iterator[Finding]:
     name = topic.spec.name
     if topic.unheard:
-        yield Finding("remark", name, f"{topic.unheard} events came while nobody listened; they were not kept")
+        yield Finding("remark", name, f"{number(topic.unheard, 'event')} not kept: nobody listened")
     elif topic.stored and not topic.groups and not topic.spec.archive:
-        yield Finding("remark", name, f"nobody reads it, and it holds {topic.kept} events", "vagus topics")
+        yield Finding("remark", name, f"nobody reads it, and it holds {number(topic.kept, 'event')}", "vagus topics")

@@ -19,6 +19,16 @@ INTERRUPTED = 130
 """What a shell expects of a command that was stopped with Ctrl-C."""
 
 
+class Listing(click.Group):
+    """A group of commands that lists where no command of it is named: `vagus groups` means `vagus groups ls`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words after the group's name."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["ls", *args]
+        return super().parse_args(ctx, args)
+
+
 class Commands(click.Group):
     """A group whose subcommands are the attribute `command` of modules of the same name in `package`.
 
@@ -68,7 +78,7 @@ class Commands(click.Group):
         try:
             code = super().main(args, *rest, **options)
         except VagusError as error:
-            return report(error)
+            return report(error, args)
         except click.exceptions.NoArgsIsHelpError as asked:
             click.echo(asked.format_message(), err=True)
             return UsageError.exit_code

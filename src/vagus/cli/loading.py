@@ -29,8 +29,9 @@ def load_app(target: str, url: str | None = None) -> App:
     if not name and len(apps) == 1:
         name = next(iter(apps))
     if name not in apps:
-        there = ", ".join(f"{place}:{key}" for key in apps) or "no App"
-        raise InvalidArgument(f"no app {name!r} in {place}: it has {there}", where=target, hint=_EXAMPLE)
+        there = [f"{place}:{key}" for key in apps]
+        text = f"no app {name!r} in {place}: it has {', '.join(there) or 'no App'}"
+        raise InvalidArgument(text, where=target, hint=f"write {there[0]}" if there else _EXAMPLE)
     app = apps[name]
     if url:
         app.url = url

@@ -55,7 +55,7 @@ def url_option(function: Function) -> Function:
         "--url",
         envvar="VAGUS_URL",
         metavar="URL",
-        help="The backend, such as sqlite:///vagus.db; default: $VAGUS_URL.",
+        help="The backend, such as sqlite:///vagus.db; default: $VAGUS_URL, else vagus.db if it is here.",
     )(function)
 
 

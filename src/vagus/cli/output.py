@@ -13,6 +13,10 @@ from typing import IO, Any
 
 import click
 
+_GAP = 2
+_FOLDED = 16
+"""How narrow a column of a table may become by folding."""
+
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"))
 
 
@@ -36,31 +40,44 @@ def print_json_line(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns named in capitals with a leading `>` are aligned to the right, long cells are folded."""
+    """Print a table; a leading `>` aligns a column to the right. Long cells are folded, names and figures never.
+
+    The first column is what is copied into the next command: it stays whole, even where the terminal is too narrow.
+    """
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console(
+    cells = [[Text(str(cell)) for cell in row] for row in rows]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 0, 0, 1))
+    needed = 0
+    for at, column in enumerate(columns):
+        name, right = column.removeprefix(">"), column.startswith(">")
+        whole = right or at == 0
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+        widest = max([len(name), *(cell_len(line) for row in cells for line in row[at].plain.split("\n"))])
+        needed += _GAP + (widest if whole else min(widest, _FOLDED))
+    for row in cells:
+        table.add_row(*row)
+    Console(
         file=sys.stdout,
-        width=shutil.get_terminal_size().columns,
+        width=max(shutil.get_terminal_size().columns, needed - _GAP),
         no_color=not coloured(sys.stdout),
         force_terminal=coloured(sys.stdout),
         highlight=False,
-    )
-    console.print(table)
+    ).print(table)
 
 
 def style(text: str, **look: Any) -> str:
     """Return `text` in that look where stdout shows colour, else as it is."""
     return click.style(text, **look) if coloured(sys.stdout) else text
+
+
+def number(count: int, noun: str) -> str:
+    """Return the count with its noun, in the plural unless it is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def span(seconds: float | None) -> str:

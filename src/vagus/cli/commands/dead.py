@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from vagus.cli.group import Listing
 from vagus.cli.letters import carry_out, chosen, letters_of, whoami
 from vagus.cli.option import JSON, SPAN, json_option, url_option
-from vagus.cli.output import print_json, print_table, span, style
-from vagus.cli.target import opened
+from vagus.cli.output import number, print_json, print_table, span, style
+from vagus.cli.target import opened, sure
 from vagus.errors import InvalidArgument, UsageError
 from vagus.message import Envelope, instant_text
 from vagus.message.headers import is_binary
@@ -24,7 +25,7 @@ from vagus.reliability.redrive import discard, edit, plan_redrive
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@click.group("dead")
+@click.group("dead", cls=Listing)
 def command() -> None:
     """Look at dead letters, send them again, discard them."""
 
@@ -206,7 +207,9 @@ def redrive_letters(
     if as_json:
         print_json(told)
         return
-    click.echo(f"{'would redrive' if dry_run else 'redrove'} {len(told['redriven'])} dead letters of {group}")
+    over = f", over {span(len(told['redriven']) / rate)}" if rate else ""
+    verb = "would redrive" if dry_run else "redrove"
+    click.echo(f"{verb} {number(len(told['redriven']), 'dead letter')} of {group}{over}")
     if told["withheld"]:
         click.echo(f"withheld {len(told['withheld'])} that died of the same reason again and again; --force sends them")
 
@@ -236,7 +239,7 @@ def discard_letters(group: str, every: bool, yes: bool, url: str | None, as_json
     if as_json:
         print_json({"group": group, "discarded": ids})
     else:
-        click.echo(f"discarded {len(ids)} dead letters of {group}")
+        click.echo(f"discarded {number(len(ids), 'dead letter')} of {group}")
 
 
 async def _discard(url: str | None, group: str, yes: bool, options: dict[str, Any]) -> list[str]:
@@ -245,7 +248,7 @@ async def _discard(url: str | None, group: str, yes: bool, options: dict[str, An
         only, now = _only(states, options), time.time()
         meant = [s for s in states if s.standing == "open" and only.matches(s.letter, now)]
         if meant and not yes:
-            click.confirm(f"discard {len(meant)} dead letters of {group}?", abort=True, err=True)
+            sure(f"discard {number(len(meant), 'dead letter')} of {group}?", f"vagus dead discard {group} …")
         await carry_out(backend, [discard(state, now, whoami()) for state in meant], "discarding")
         return [state.letter.id for state in meant]
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import msgspec
 
 from vagus.backend import Ago, Backend, Capabilities
+from vagus.cli.failure import with_url
 from vagus.cli.findings import Examined, Finding, findings
 from vagus.cli.letters import letters_of
 from vagus.cli.option import json_option, url_option
-from vagus.cli.output import print_json, size, style
-from vagus.cli.target import opened
+from vagus.cli.output import number, print_json, size, style
+from vagus.cli.target import database_file, named, opened
 from vagus.errors import mask_url
 
 _RECENT_S = 60.0
@@ -34,18 +35,25 @@ def command(target: str | None, url: str | None, as_json: bool) -> int:
     topics that nobody reads, stalled members, short leases, clocks that differ and files that others can read. Ends
     with 1 where something needs somebody.
     """
-    seen = asyncio.run(_examine(target or url))
-    found = findings(seen)
+    backend_url = named(target or url, "vagus doctor")
+    seen = asyncio.run(_examine(backend_url))
+    found = [_complete(finding, target) for finding in findings(seen)]
     if as_json:
         print_json(_record(seen, found))
     else:
-        _print(seen, found, target or url or "")
+        _print(seen, found, backend_url)
     return int(any(finding.level == "problem" for finding in found))
 
 
-async def _examine(url: str | None) -> Examined:
+def _complete(finding: Finding, target: str | None) -> Finding:
+    """Return the finding with a hint that works as it stands."""
+    args = ["--url", target] if target else sys.argv[1:]
+    return msgspec.structs.replace(finding, hint=with_url(finding.hint, args))
+
+
+async def _examine(url: str) -> Examined:
     async with opened(url, "vagus doctor") as (backend, capabilities):
-        settings = {**_file_facts(url or ""), **capabilities.settings}
+        settings = {**_file_facts(url), **capabilities.settings}
         capabilities = msgspec.structs.replace(capabilities, settings=settings)
         return await examine(backend, capabilities)
 
@@ -66,9 +74,8 @@ async def examine(backend: Backend, capabilities: Capabilities) -> Examined:
 
 def _file_facts(url: str) -> dict[str, str]:
     """Return what the file system says of the file behind a URL, where there is one."""
-    parts = urlsplit(url)
-    file = Path(parts.path.removeprefix("/") if not parts.path.startswith("//") else parts.path[1:])
-    if parts.scheme != "sqlite" or parts.netloc or not file.is_file():
+    file = database_file(url)
+    if file is None or not file.is_file():
         return {}
     found = file.stat()
     count = sum(part.stat().st_size for part in (file, Path(f"{file}-wal")) if part.exists())
@@ -90,7 +97,8 @@ def _print(seen: Examined, found: list[Finding], url: str) -> None:
         names = [name.replace("_", " ") for name, value in flags.items() if value is wanted]
         if names:
             click.echo(click.wrap_text(f"  {label:<16} {', '.join(names)}", 78, "", " " * 19))
-    click.echo(f"  {'holds':<16} {len(seen.catalogue.topics)} topics, {len(seen.catalogue.groups)} groups\n")
+    held = f"{number(len(seen.catalogue.topics), 'topic')}, {number(len(seen.catalogue.groups), 'group')}"
+    click.echo(f"  {'holds':<16} {held}\n")
     for finding in found:
         _print_finding(finding)
     if not found:

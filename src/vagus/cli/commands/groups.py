@@ -10,14 +10,15 @@ import click
 import msgspec
 
 from vagus.backend import Figures, GroupInfo, Inbox
+from vagus.cli.group import Listing
 from vagus.cli.option import json_option, url_option
-from vagus.cli.output import print_json, print_table, span
-from vagus.cli.target import known_group, opened
+from vagus.cli.output import number, print_json, print_table, span
+from vagus.cli.target import known_group, opened, sure
 
 Group = tuple[GroupInfo, Sequence[Figures]]
 
 
-@click.group("groups")
+@click.group("groups", cls=Listing)
 def command() -> None:
     """List groups and their backlogs, or drop one."""
 
@@ -64,9 +65,9 @@ async def _drop(url: str | None, group: str, member: str | None, yes: bool) -> N
         left = sum(b.ready + b.held + b.waiting + b.parked for b in books)
         what = f"member {member} of group {group}" if member else f"group {group}"
         if not yes:
-            click.confirm(f"drop {what} and the {left} events that wait for it?", abort=True, err=True)
+            sure(f"drop {what} and {number(left, 'event')} in its backlog?", f"vagus groups drop {group}")
         await backend.drop(Inbox(group, member))
-        click.echo(f"dropped {what}, and {left} events that waited for it")
+        click.echo(f"dropped {what}, and {number(left, 'event')} in its backlog")
 
 
 def as_record(info: GroupInfo, books: Sequence[Figures]) -> dict[str, Any]:
