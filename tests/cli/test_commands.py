@@ -152,6 +152,27 @@ def test_looking_at_a_file_that_is_not_there_does_not_make_it(words: list[str], 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_mistyped_topic_is_told_apart_from_a_silent_one(url: str, tmp_path: Path) -> None:
+    slip, click = (vagus("tail", topic, "--no-follow", "--url", url, cwd=tmp_path) for topic in ("clik", "click"))
+
+    assert "there is no topic 'clik' yet" in slip.stderr
+    assert click.stderr == ""
+
+
+@pytest.mark.parametrize("verb", [["redrive"], ["discard", "--yes"]], ids=lambda verb: verb[0])
+def test_filter_that_fits_no_letter_says_so(verb: list[str], url: str, tmp_path: Path) -> None:
+    told = vagus("dead", *verb, "shop.count", "--reason", "slip", "--url", url, cwd=tmp_path)
+
+    assert told.stdout.startswith(f"nothing to {verb[0]}: no open dead letter of shop.count fits")
+
+
+def test_member_that_is_not_there_cannot_be_dropped(url: str, tmp_path: Path) -> None:
+    told = vagus("groups", "drop", "shop.count", "--member", "slip", "--yes", "--url", url, cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert "no member 'slip'" in told.stderr
+
+
 def test_hint_of_a_command_names_the_backend_that_was_looked_at(url: str, tmp_path: Path) -> None:
     error = vagus("dead", "show", "nothing", f"--url={url}", cwd=tmp_path).stderr
     finding = vagus("doctor", url, cwd=tmp_path).stdout

@@ -119,5 +119,5 @@ def _must_be_open(state: LetterState) -> None:
         letter = state.letter
         raise InvalidArgument(
             f"dead letter {letter.id} was {state.standing} already",
-            hint=f"see which are open: vagus dead ls {letter.group}",
+            hint=f"vagus dead ls {letter.group}",
         )

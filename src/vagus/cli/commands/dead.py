@@ -207,6 +207,9 @@ def redrive_letters(
     if as_json:
         print_json(told)
         return
+    if not told["redriven"] and not told["withheld"]:
+        click.echo(_nothing("redrive", group))
+        return
     over = f", over {span(len(told['redriven']) / rate)}" if rate else ""
     verb = "would redrive" if dry_run else "redrove"
     click.echo(f"{verb} {number(len(told['redriven']), 'dead letter')} of {group}{over}")
@@ -238,6 +241,8 @@ def discard_letters(group: str, every: bool, yes: bool, url: str | None, as_json
     ids = asyncio.run(_discard(url, group, yes, options))
     if as_json:
         print_json({"group": group, "discarded": ids})
+    elif not ids:
+        click.echo(_nothing("discard", group))
     else:
         click.echo(f"discarded {number(len(ids), 'dead letter')} of {group}")
 
@@ -295,6 +300,10 @@ def _with_data(old: Envelope, data: Any) -> Envelope:
     document.pop("data_base64", None)
     document.pop("datacontenttype", None)
     return _with_body(old, msgspec.json.encode({**document, "data": data}))
+
+
+def _nothing(verb: str, group: str) -> str:
+    return f"nothing to {verb}: no open dead letter of {group} fits (dead ls --closed shows those that are closed, too)"
 
 
 def _must_say_which(every: bool, options: dict[str, Any], example: str) -> None:

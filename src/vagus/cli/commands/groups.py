@@ -14,6 +14,7 @@ from vagus.cli.group import Listing
 from vagus.cli.option import json_option, url_option
 from vagus.cli.output import number, print_json, print_table, span
 from vagus.cli.target import known_group, opened, sure
+from vagus.errors import InvalidArgument
 
 Group = tuple[GroupInfo, Sequence[Figures]]
 
@@ -62,6 +63,9 @@ async def _drop(url: str | None, group: str, member: str | None, yes: bool) -> N
     async with opened(url, f"vagus groups drop {group}") as (backend, _):
         await known_group(backend, group)
         books = [b for b in await backend.stats(group) if member in (None, b.member)]
+        if not books:
+            text = f"group {group} has no member {member!r} that is remembered"
+            raise InvalidArgument(text, hint="vagus groups ls --json")
         left = sum(b.ready + b.held + b.waiting + b.parked for b in books)
         what = f"member {member} of group {group}" if member else f"group {group}"
         if not yes:

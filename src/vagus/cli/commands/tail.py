@@ -71,6 +71,7 @@ def _check(pattern: str) -> None:
 
 async def _tail(url: str | None, patterns: Iterable[str], start: Start, show: _Show, *, follow: bool) -> None:
     async with opened(url, "vagus tail") as (backend, _):
+        await _tell_missing(backend, patterns)
         if not follow:
             for topic in await _topics(backend, patterns):
                 await _catch_up(backend, topic, start, show)
@@ -80,6 +81,14 @@ async def _tail(url: str | None, patterns: Iterable[str], start: Start, show: _S
                 await _follow_all(backend, patterns, start, show, group)
         except* _Enough:
             pass
+
+
+async def _tell_missing(backend: Backend, patterns: Iterable[str]) -> None:
+    """Say which topics are not there yet: whoever mistyped a name would wait for ever."""
+    there = {info.spec.name for info in (await backend.describe()).topics}
+    for pattern in patterns:
+        if not is_pattern(pattern) and not pattern.startswith("$") and pattern not in there:
+            click.echo(f"there is no topic {pattern!r} yet (vagus topics lists those that there are)", err=True)
 
 
 async def _follow_all(
