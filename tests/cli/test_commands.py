@@ -153,9 +153,9 @@ def test_looking_at_a_file_that_is_not_there_does_not_make_it(words: list[str], 
 
 
 def test_mistyped_topic_is_told_apart_from_a_silent_one(url: str, tmp_path: Path) -> None:
-    slip, click = (vagus("tail", topic, "--no-follow", "--url", url, cwd=tmp_path) for topic in ("clik", "click"))
+    slip, click = (vagus("tail", topic, "--no-follow", "--url", url, cwd=tmp_path) for topic in ("clicks", "click"))
 
-    assert "there is no topic 'clik' yet" in slip.stderr
+    assert "there is no topic 'clicks' yet" in slip.stderr
     assert click.stderr == ""
 
 
