@@ -14,8 +14,9 @@ HEAD = """\
 <!-- Made by `make docs` from the commands' own help. Do not edit. -->
 
 `vagus COMMAND --help` says the same. Commands that look at a backend take `--url`, else `VAGUS_URL` from the
-environment, else `sqlite:///vagus.db` where that file is. `vagus groups` and `vagus dead` alone list. Every list has `--json`. Durations are a number and a unit: `500ms`, `90s`, `10m`, `3h`, `2d`. A command
-ends with 0 (ok), 1 (a problem), 2 (wrong use) or 3 (cannot reach the backend). An error is one line what, one line
+environment, else `sqlite:///vagus.db` where that file is. `vagus groups` and `vagus dead` alone list. Every list has
+`--json`. Durations are a number and a unit: `500ms`, `90s`, `10m`, `3h`, `2d`. A command ends with 0 (ok),
+1 (a problem), 2 (wrong use) or 3 (cannot reach the backend). An error is one line what, one line
 where, and a hint with a command to copy; see [errors](errors.md).
 """
 

@@ -29,9 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     or a number of attempts; default 5 attempts. `timeout`: the longest that an attempt may run; default no limit.
     `ordered`: events of one key one at a time and in order. `concurrency`: attempts at once in this process; default
     32, or 8 for a sync handler (in threads). `prefetch`: events held at once; default as many as it handles in a
-    tenth of a second, at least `concurrency` and one `batch`. `start`: "now", or "first" for what is still kept. `lease`: how long an
-    event may stay unheard of before another member gets it; default 30 s. `batch`: at most that many events in one
-    call, for a parameter that takes a list.
+    tenth of a second, at least `concurrency` and one `batch`. `start`: "now", or "first" for what is still kept.
+    `lease`: how long an event may stay unheard of before another member gets it; default 30 s. `batch`: at most that
+    many events in one call, for a parameter that takes a list.
     """
 
     deliver: str = "once"

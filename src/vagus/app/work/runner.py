@@ -188,8 +188,19 @@ class Runner:
             self._keep(attempt, found)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, _carried, call)
+        """Call a handler in a thread, where nothing can stop it: once it has begun, its end is waited for and counts.
+
+        Given up before, its event would be handled beside it, and the next ones would wait for its thread in vain.
+        """
+        begun = self._executor().submit(contextvars.copy_context().run, _carried, call)
+        future = asyncio.wrap_future(begun)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if begun.cancel():
+                raise
+            await asyncio.wait([future])
+            return future.result()
 
     def _keep(self, attempt: Attempt, found: Any) -> None:
         for item in found if isinstance(found, list | tuple) else (found,):
