@@ -1,7 +1,7 @@
 """vagus: the event backbone for AI systems. Start with `App`; the docs tell the rest."""
 
 from vagus.app.app import App
-from vagus.app.facts import ErrorEvent, JoinTimeout
+from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.publisher import Receipt
 from vagus.app.router import Router
 from vagus.app.run import Run, RunPart
@@ -18,6 +18,7 @@ __all__ = [
     "App",
     "AppStats",
     "Context",
+    "ControlEvent",
     "ErrorEvent",
     "Event",
     "JoinTimeout",

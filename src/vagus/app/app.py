@@ -12,13 +12,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from vagus.app.facts import ErrorEvent, JoinTimeout
+from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.handler import Handler, make_handler
 from vagus.app.opened import Opened
 from vagus.app.publisher import Receipt, publish_options, receipts_of
 from vagus.app.router import Declaration, Router
 from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
+from vagus.app.steering.board import KEEP_S
 from vagus.app.topics import Topics, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
@@ -70,6 +71,7 @@ class App(Router):
         self._stop = asyncio.Event()
         for cls in (ErrorEvent, JoinTimeout):
             self.topics.learn(cls)
+        self.topics.configure(ControlEvent, keep_s=KEEP_S)
 
     # --- declaring ---------------------------------------------------------------------------------------------------
 

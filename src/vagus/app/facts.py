@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from vagus.message import Event
 
 
@@ -35,3 +39,22 @@ class JoinTimeout(Event, topic="join_timeout", kw_only=True):
     present: list[str]
     missing: list[str]
     waited_s: float
+
+
+class ControlEvent(Event, topic="vagus.control", kw_only=True):
+    """A group, a run or a member was steered: who did what to which, and why; kept for 30 days as the record of it.
+
+    `action`: a word such as "pause" or "cancel". `subject`: "group", "run" or "member". `name`: the group's full name,
+    or the run's id. `before`, `after`: what was wanted of it and what is; the same for what only tells of something.
+    `who`: user@host/pid. `facts`: what else there is to tell.
+    """
+
+    action: str
+    subject: str
+    name: str
+    member: str = ""
+    before: str = "running"
+    after: str = "running"
+    who: str
+    why: str = ""
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)

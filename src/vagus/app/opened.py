@@ -19,6 +19,7 @@ from vagus.app.identity import Identities
 from vagus.app.publisher import Publisher
 from vagus.app.signature import check_filled
 from vagus.app.stats import AppStats, WorkerStats
+from vagus.app.steering.board import Board
 from vagus.app.topics import Topics
 from vagus.app.work.attempt import Seat, Tools
 from vagus.app.work.committer import Committer
@@ -56,6 +57,7 @@ class Opened:
         self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
         self.workers: dict[str, Worker] = {}
+        self.board: Board | None = None  # where the backend has a store
         self.capabilities: Capabilities
         self._only: Sequence[str] | None = None
         self._working = False
@@ -72,6 +74,8 @@ class Opened:
         self.capabilities = await self.backend.open()
         self._check_capabilities()
         await self._declare()
+        if self.backend.store is not None:
+            self.board = Board(self.backend, self.committer, self.publisher, self.plan.topics, self.plan.clock)
         if lifespan is not None:
             await self._stack.enter_async_context(lifespan())
         for annotation, factory in provided.items():
@@ -127,6 +131,8 @@ class Opened:
             raise InvalidArgument(
                 f"no handler {sorted(unknown)[0]!r} in app {self.plan.name!r}: expected one of {known}"
             )
+        if self.board is not None:
+            await self.board.open()
         for name, handler in wanted.items():
             if name not in self.workers:
                 self.workers[name] = self._worker(name, handler)
@@ -184,6 +190,8 @@ class Opened:
 
     async def close(self) -> None:
         """Let commits land, close what handlers needed, then the backend."""
+        if self.board is not None:
+            await self.board.close()
         await self.committer.settled()
         try:
             await self._stack.aclose()

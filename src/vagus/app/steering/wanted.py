@@ -1,0 +1,56 @@
+"""What can be steered, what may be wanted of it, and under which key of the store that stands."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["group", "run", "member"]
+
+PREFIX = "wanted/"
+"""Every key of the store that says what is wanted starts so."""
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is steered: a group by its full name, a run by its id, or one `member` of a group."""
+
+    kind: Kind
+    name: str
+    member: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where it stands in the store."""
+        tail = f"/{self.member}" if self.member else ""
+        return f"{PREFIX}{self.kind}/{self.name}{tail}"
+
+    def __str__(self) -> str:
+        """Return what to call it in a sentence."""
+        return f"member {self.member} of group {self.name}" if self.member else f"{self.kind} {self.name}"
+
+
+class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wanted of a subject; where nothing is kept, it is to run.
+
+    `state`: a word such as "paused", "draining", "cancelled". `since`: seconds since 1970, by the clock of `who`
+    (user@host/pid). `facts`: what belongs to the state.
+    """
+
+    state: str
+    since: float
+    who: str
+    why: str = ""
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What a change found and what it left; both None: it was running, and is."""
+
+    before: Wanted | None
+    after: Wanted | None
+
+    @property
+    def anything(self) -> bool:
+        """Whether it made a difference."""
+        return self.before != self.after
