@@ -8,7 +8,8 @@
     │   ├── NoGroup
     │   ├── NotStarted
     │   ├── ForkedAfterOpen
-    │   └── UnsupportedCapability
+    │   ├── UnsupportedCapability
+    │   └── PickFailed
     ├── EventError            this event will never pass; it becomes a dead letter
     │   ├── UndecodableEvent
     │   │   └── SchemaMismatch
@@ -112,6 +113,12 @@ class UnsupportedCapability(UsageError):
     """The backend cannot keep a promise that was asked for. Raised at start-up, never at the first event."""
 
     code = "V107"
+
+
+class PickFailed(UsageError):
+    """A pick of yours raised, or answered what is no member. It is logged; the event waits, and is shown as waiting."""
+
+    code = "V108"
 
 
 class EventError(VagusError):
