@@ -264,14 +264,18 @@ Start: TypeAlias = First | End | After | Ago
 
 
 class SeekTo(msgspec.Struct, frozen=True):
-    """Move a group's cursors (in `all`, those of `member`) on every topic of it.
+    """Move a group's cursors (in `all`, those of `member`) on every topic of it, or on `topic` alone.
 
-    Going back hands out again what lies between, with its generation raised by one, and counts it as replayed;
-    going forward counts what it passes over as skipped. What is held, waiting or parked stays as it is.
+    Going back hands out again what lies between, with its generation raised by one, or to `generation` where that is
+    more, and counts it as replayed; going forward counts what it passes over as skipped. With `skip=False` a cursor
+    that has not come so far stays where it is. What is held, waiting or parked stays as it is.
     """
 
     start: Start
     member: str | None = None
+    topic: str | None = None
+    generation: int = 1
+    skip: bool = True
 
 
 class Record(msgspec.Struct, frozen=True):

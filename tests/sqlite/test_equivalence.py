@@ -218,9 +218,16 @@ class Twins(RuleBasedStateMachine):
     def pass_time(self, by_s: float) -> None:
         self.now += by_s
 
-    @rule(start=starts, group=st.sampled_from(tuple(MEMBERS)), one=st.booleans())
-    def seek(self, start: Any, group: str, one: bool) -> None:
-        change = SeekTo(start, "dan" if one and group == "everyone" else None)
+    @rule(
+        start=starts,
+        group=st.sampled_from(tuple(MEMBERS)),
+        one=st.booleans(),
+        topic=st.sampled_from((None, None, "t.one")),
+        least=st.sampled_from((1, 1, 5)),
+        skip=st.booleans(),
+    )
+    def seek(self, start: Any, group: str, one: bool, topic: str | None, least: int, skip: bool) -> None:
+        change = SeekTo(start, "dan" if one and group == "everyone" else None, topic, least, skip)
         self.model.advance(self.now)
         self.model.seek(group, change, self.now)
         self.rig.do(lambda engine: engine.declaring.seek(group, change, self.now), self.now, anew=not self.alone)

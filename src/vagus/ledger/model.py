@@ -378,7 +378,7 @@ class Ledger:
         group = self._group(group_name)
         for member, subscription in group.subscriptions.items():
             if change.member is None or change.member == member:
-                subscription.seek(change.start, now)
+                subscription.seek(change, now)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 

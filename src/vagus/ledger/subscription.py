@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vagus.backend import Delivery, Done, Ending, Figures, Release, Start
+from vagus.backend import Delivery, Done, Ending, Figures, Release, SeekTo, Start
 from vagus.ledger.log import Log, Row
 
 _ALL_LANES = range(9, -1, -1)
@@ -120,14 +120,16 @@ class Subscription:
             self.counts["skipped"] += cursor.ready
         self._offer_all()
 
-    def seek(self, start: Start, now: float) -> None:
-        """Move the cursors of all topics; going back raises the generation of what lies between, forward skips it."""
+    def seek(self, change: SeekTo, now: float) -> None:
+        """Move the cursors of topics; going back raises the generation of what lies between, forward skips it."""
         for cursor in [cursor for cursor in self.cursors.values() if not cursor.inbox]:
-            target = cursor.source.start(start, now)
+            target = cursor.source.start(change.start, now)
+            if change.topic not in (None, cursor.log.name) or (target > cursor.next and not change.skip):
+                continue
             if target < cursor.next:
                 self.replayed += cursor.next - target
                 cursor.replay_until = max(cursor.replay_until, cursor.next)
-                cursor.generation += 1
+                cursor.generation = max(cursor.generation + 1, change.generation)
                 cursor.log.reread()
             else:
                 self.counts["skipped"] += target - cursor.next

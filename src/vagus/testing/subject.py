@@ -10,8 +10,11 @@ from typing import Protocol
 class Witness(Protocol):
     """The two raw hooks: append and read without our code, so that the suite does not take our word for it."""
 
-    def append(self, url: str, topic: str, body: bytes) -> None:
-        """Store `body` as the next event of `topic`, the way a foreign program would; the topic is declared."""
+    def append(self, url: str, topic: str, body: bytes, age_s: float = 0.0) -> None:
+        """Store `body` as the next event of `topic`, the way a foreign program would; the topic is declared.
+
+        `age_s`: stored as if that many seconds ago, and not before what is there already.
+        """
 
     def read(self, url: str, topic: str) -> Sequence[bytes]:
         """Return the bodies that `topic` keeps, oldest first."""

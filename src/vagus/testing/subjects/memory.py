@@ -32,10 +32,10 @@ EXPECTED = {
 class MemoryWitness:
     """Reads and writes the rows of the ledger themselves."""
 
-    def append(self, url: str, topic: str, body: bytes) -> None:
+    def append(self, url: str, topic: str, body: bytes, age_s: float = 0.0) -> None:
         """Add a row behind the others."""
         place = _place(url)
-        place.ledger.logs[topic].append(Put(Topic(topic), Envelope(body, content_type="")), time.time())
+        place.ledger.logs[topic].append(Put(Topic(topic), Envelope(body, content_type="")), time.time() - age_s)
         place.wake({topic}, set())
 
     def read(self, url: str, topic: str) -> Sequence[bytes]:

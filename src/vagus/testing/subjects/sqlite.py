@@ -42,10 +42,10 @@ WHERE log.name = ? ORDER BY event.place & ((1 << 40) - 1)
 class SqliteWitness:
     """Opens the file anew for each look, as `sqlite3 FILE` would."""
 
-    def append(self, url: str, topic: str, body: bytes) -> None:
+    def append(self, url: str, topic: str, body: bytes, age_s: float = 0.0) -> None:
         """Add an event to the only lane of a topic."""
         with closing(_connect(url)) as connection, connection:
-            connection.execute(_APPEND, (time.time(), body, topic))
+            connection.execute(_APPEND, (time.time() - age_s, body, topic))
             connection.execute(_COUNT, (topic,))
 
     def read(self, url: str, topic: str) -> Sequence[bytes]:

@@ -180,22 +180,24 @@ class Declaring:
         for member, id in team.subscriptions.items():
             if change.member is None or change.member == member:
                 subscription = self._cache.subscription(id)
-                for reading in self._topics_of(subscription):
-                    self._move(subscription, reading, change.start, now)
+                for reading in self._topics_of(subscription, change.topic):
+                    self._move(subscription, reading, change, now)
                 self._settling.offer_all(subscription)
                 self._news.subscriptions.add(id)
 
-    def _topics_of(self, subscription: Subscription) -> list[Reading]:
-        """Return the cursors on topics; the inbox is not replayed."""
-        logs = self._cache.logs_by_id
-        return [r for r in subscription.readings.values() if not logs[r.lane.id // LANES].name.startswith("$inbox.")]
+    def _topics_of(self, subscription: Subscription, only: str | None) -> list[Reading]:
+        """Return the cursors on topics, or on `only`; the inbox is not replayed."""
+        named = [(self._cache.logs_by_id[r.lane.id // LANES].name, r) for r in subscription.readings.values()]
+        return [r for name, r in named if not name.startswith("$inbox.") and only in (None, name)]
 
-    def _move(self, subscription: Subscription, reading: Reading, start: Start, now: float) -> None:
-        passed, position = starting_point(self._db, reading.lane, start, now)
+    def _move(self, subscription: Subscription, reading: Reading, change: SeekTo, now: float) -> None:
+        passed, position = starting_point(self._db, reading.lane, change.start, now)
+        if passed > reading.passed and not change.skip:
+            return
         if passed < reading.passed:
             subscription.replayed += reading.passed - passed
             reading.replayed = max(reading.replayed, reading.position)
-            reading.generation += 1
+            reading.generation = max(reading.generation + 1, change.generation)
         else:
             subscription.skipped += passed - reading.passed
         reading.passed, reading.position, reading.dirty = passed, position, True

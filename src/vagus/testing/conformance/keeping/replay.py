@@ -218,3 +218,42 @@ async def test_events_of_three_days_ago_are_replayed(bench: Bench) -> None:
         await bench.pass_time(2 * 86_400 if word != "now" else 1.0)
     await within(bench.backend.steer(line.group, SeekTo(Ago(3 * 86_400))), "steer")
     assert await ann.take_and_ack(2) == ["two days", "now"]
+
+
+@needs("replay")
+async def test_seek_on_one_topic_touches_no_other(bench: Bench) -> None:
+    orders, bills = await bench.topic("orders"), await bench.topic("bills")
+    clerk = await bench.group("clerk", orders, bills)
+    ann = bench.member(clerk)
+    await bench.put(orders, "order")
+    await bench.put(bills, "bill")
+    await ann.take_and_ack(2)
+    await within(bench.backend.steer(clerk, SeekTo(First(), topic=bills)), "steer")
+    assert await ann.take_and_ack(1) == ["bill"]
+    await bench.expect(clerk, matched=2, replayed=1, acked=3)
+
+
+@needs("replay")
+async def test_seek_that_may_not_skip_leaves_a_backlog(bench: Bench) -> None:
+    line = await bench.line()
+    await line.put(*numbered(3))
+    ann = line.member()
+    await ann.take_and_ack(1)
+    await within(bench.backend.steer(line.group, SeekTo(End(), skip=False)), "steer")
+    assert await ann.take_and_ack(2) == numbered(3)[1:]
+    await line.expect(matched=3, skipped=0, acked=3)
+
+
+@needs("replay")
+async def test_seek_raises_the_generation_as_far_as_it_is_told(bench: Bench) -> None:
+    line = await bench.line()
+    await line.put("a")
+    ann = line.member()
+    await ann.take_and_ack(1)
+    seen = []
+    for least in (3, 2):
+        await within(bench.backend.steer(line.group, SeekTo(First(), generation=least)), "steer")
+        held = await ann.one()
+        seen.append(held.generation)
+        await ann.ack(held)
+    assert seen == [3, 4]
