@@ -1,6 +1,7 @@
 """vagus: the event backbone for AI systems. Start with `App`; the docs tell the rest."""
 
 from vagus.app.app import App
+from vagus.app.effects.ledger import Effects
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.publisher import Receipt
 from vagus.app.router import Router
@@ -19,6 +20,7 @@ __all__ = [
     "AppStats",
     "Context",
     "ControlEvent",
+    "Effects",
     "ErrorEvent",
     "Event",
     "JoinTimeout",

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from vagus.app.effects.ledger import Effects, effects_of
 from vagus.app.signature import Signature, read_signature
 from vagus.app.topics import seconds
 from vagus.backend import GroupSpec, Mode
@@ -31,7 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     32, or 8 for a sync handler (in threads). `prefetch`: events held at once; default as many as it handles in a
     tenth of a second, at least `concurrency` and one `batch`. `start`: "now", or "first" for what is still kept.
     `lease`: how long an event may stay unheard of before another member gets it; default 30 s. `batch`: at most that
-    many events in one call, for a parameter that takes a list.
+    many events in one call, for a parameter that takes a list. `effects`: True, or `Effects(keep=...)`, for a handler
+    that is never called again for an event that it has completed (the effect ledger).
     """
 
     deliver: str = "once"
@@ -45,6 +47,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     start: Literal["now", "first"] = "now"
     lease: float | str = 30.0
     batch: int | None = None
+    effects: Any = None
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float
     batch: int
     join_s: float | None = None
+    effects: Effects | None = None
 
     def spec(self, group: str, patterns: tuple[str, ...]) -> GroupSpec:
         """Return the declaration of the handler's group under its full name."""
@@ -122,6 +126,7 @@ def make_handler(
         lease_s=_positive(options.lease, f"lease of {name}"),
         batch=options.batch or 100,
         join_s=join_s,
+        effects=effects_of(options.effects, name),
     )
 
 
@@ -141,6 +146,8 @@ def _check(signature: Signature, options: Options, name: str, join_s: float | No
         value = getattr(options, what)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidArgument(f"{what} of {name}: expected a whole number of 1 or more, got {value!r}")
+    if join_s is not None and options.effects:
+        raise InvalidHandler(f"the join {name} is called once for its run already: leave out effects=")
     if options.batch is not None and not signature.batch:
         raise InvalidHandler(
             f"handler {name}: batch= needs a parameter that takes a list of events, such as list[Click]"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.publisher import Publisher
@@ -93,6 +94,8 @@ class Opened:
         for name, handler in self.plan.handlers.items():
             if handler.join_s is not None:
                 self.need_store(f"the join {name}")
+            if handler.effects is not None:
+                self.need_store(f"the effect ledger of {name}")
         if self.plan.topics.prioritised and not self.capabilities.lanes:
             raise UnsupportedCapability(
                 f"{self.capabilities.system} has no priority lanes", hint="leave out priorities="
@@ -149,10 +152,14 @@ class Opened:
             member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
         store = self.backend.store
         tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store)
-        kind = Runner if handler.join_s is None else JoinRunner
-        seat = Seat(handler, group, member.name, tools)
-        runner = kind(seat, self._values, lambda: self._executor(name, handler))
+        runner = self._runner(Seat(handler, group, member.name, tools), lambda: self._executor(name, handler))
         return Worker(runner, self.backend, member, lanes=topics.prioritised)
+
+    def _runner(self, seat: Seat, executor: Callable[[], Executor]) -> Runner:
+        handler = seat.handler
+        if handler.effects is not None:
+            return EffectRunner(seat, self._values, executor, handler.effects)
+        return (Runner if handler.join_s is None else JoinRunner)(seat, self._values, executor)
 
     def _executor(self, name: str, handler: Handler) -> Executor:
         executor = self._executors.get(name)
@@ -179,6 +186,7 @@ class Opened:
                 state=worker.state,
                 held=worker.held,
                 handled=worker.counts.handled,
+                repeated=worker.counts.repeated,
                 failed=worker.counts.failed,
                 handed_back=worker.counts.handed_back,
                 lost=worker.counts.lost,

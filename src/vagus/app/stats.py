@@ -10,13 +10,17 @@ from vagus.backend import Figures
 
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One member in this process. `state`: waiting for events, working, or stalled (no connection, or overdue)."""
+    """One member in this process. `state`: waiting for events, working, or stalled (no connection, or overdue).
+
+    `repeated`: events that the effect ledger knew, acknowledged without handling.
+    """
 
     group: str
     member: str
     state: Literal["waiting", "working", "stalled"]
     held: int
     handled: int
+    repeated: int
     failed: int
     handed_back: int
     lost: int

@@ -38,7 +38,7 @@ class TimedOut(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The handler finished, and an output of it was refused (a full topic, a full disk)."""
+    """Something has no room for the event yet: an output was refused (a full topic, a full disk), or it is in use."""
 
     why: str = "full"
 

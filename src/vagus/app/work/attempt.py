@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 
+from vagus.app.effects.once import Once, check_name
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.publisher import DEFAULTS, Publisher, PublishOptions, publish_options
@@ -16,10 +18,11 @@ from vagus.backend import Delivery, Position
 from vagus.clock import Clock
 from vagus.errors import InvalidArgument, UnsupportedCapability
 from vagus.message import CloudEvent
+from vagus.reliability.effects import KEEP_S, Identity
 from vagus.reliability.note import decode_note
 from vagus.store import Store
 
-Result: TypeAlias = Literal["handled", "failed", "handed_back"]
+Result: TypeAlias = Literal["handled", "repeated", "failed", "handed_back"]
 """What to count an attempt as, once its unit is committed."""
 
 Cancelled: TypeAlias = Literal["timeout", "lost", "stopped"]
@@ -70,6 +73,8 @@ class Attempt:
     started_at = 0.0
     cancelled: Cancelled | None = None
     result: Result = "handled"
+    claim: int | None = None
+    loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(self, delivery: Delivery, seat: Seat) -> None:
         self.delivery = delivery
@@ -109,6 +114,27 @@ class Attempt:
         producer = seat.group if seat.letter_member is None else f"{seat.group}@{seat.letter_member}"
         return PartWriter(self.event, self.delivery, producer, tools.committer, tools.clock)
 
+    @property
+    def identity(self) -> Identity:
+        """What effects of this handling are counted by."""
+        event, delivery = self.event, self.delivery
+        assert event is not None, "effects come after decoding"
+        return Identity(self.seat.group, self.seat.letter_member, event.source, event.id, delivery.generation)
+
+    def once(self, name: str, call: Callable[[], Any], returns: Any) -> Any:
+        """Carry out a named effect, or replay what was recorded of it."""
+        handler, tools = self.seat.handler, self.seat.tools
+        if tools.store is None:
+            raise UnsupportedCapability("ctx.once needs a store, which this backend has none of")
+        assert self.loop is not None, "a context is made on the loop"
+        keep_s = KEEP_S if handler.effects is None else handler.effects.keep_s
+        once = Once(self.identity, tools.store, tools.committer, keep_s, self.loop)
+        return once.call(name, call, returns, here=handler.signature.kind.startswith("async"))
+
+    def effect_key(self, name: str) -> str:
+        """Return the key of a named effect for outside APIs."""
+        return self.identity.external(check_name(name))
+
     def publish(self, event: Any, options: Mapping[str, Any]) -> None:
         """Keep an output until the delivery is settled."""
         fixed = {"id", "source"} & options.keys()
@@ -125,6 +151,7 @@ class Attempt:
         self.outputs = ()
         self.cancelled = None
         self.result = "handled"
+        self.claim = None
 
 
 CURRENT: ContextVar[Attempt | Sequence[Attempt] | None] = ContextVar("vagus attempt", default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol
 
 from vagus.backend import Delivery
@@ -17,6 +17,12 @@ class Effects(Protocol):
 
     def publish(self, event: Any, options: Mapping[str, Any]) -> None:
         """Keep an output, to be published with the settling of the delivery."""
+
+    def once(self, name: str, call: Callable[[], Any], returns: Any) -> Any:
+        """Carry out a named effect, or replay what was recorded of it."""
+
+    def effect_key(self, name: str) -> str:
+        """Return the key of a named effect for outside APIs."""
 
 
 class Done:
@@ -99,3 +105,21 @@ class Context:
         attempt which is repeated after a crash publishes the same events.
         """
         self._effects.publish(event, options)
+
+    def once(self, name: str, call: Callable[[], Any], returns: Any = None) -> Any:
+        """Carry out an effect and record its result; a retry or a redelivery replays the result instead.
+
+        `call` takes nothing and may be async; from an async handler `await ctx.once(...)`, from a sync one call it.
+        `name` tells the effects of one event apart. The result is what msgpack can say, and comes back as plain
+        values, or as `returns`. What raises is not recorded. A crash after the call and before the record makes the
+        call again: give an outside API `effect_key(name)` to know it by. A redrive replays results, too; put
+        `ctx.generation` into the name for an effect that is to happen again then.
+        """
+        return self._effects.once(name, call, returns)
+
+    def effect_key(self, name: str) -> str:
+        """Return an id for the effect called `name` of this event: the same for every attempt and redrive.
+
+        To be given to an outside API as its idempotency key. In an `all` group each member has its own.
+        """
+        return self._effects.effect_key(name)

@@ -19,6 +19,7 @@ from vagus.message import EventType, Wire, decode, event_type, instant_of
 from vagus.reliability.decide import admit
 from vagus.reliability.note import decode_note
 from vagus.reliability.verdict import GiveUp, Handle, Mishap, Raised, Stopped, TimedOut
+from vagus.store import Append, Change
 
 ENDS_THE_PROCESS = (KeyboardInterrupt, GeneratorExit)
 """What no attempt may hold up: the event comes again, counted as lost with its worker."""
@@ -70,7 +71,7 @@ class Runner:
 
     async def run_batch(self, attempts: Sequence[Attempt]) -> list[Unit]:
         """Handle several deliveries in one call; return the unit of each."""
-        units = [self._opened(attempt) for attempt in attempts]
+        units = await self._begin_batch(attempts)
         open_ = [attempt for attempt, unit in zip(attempts, units, strict=True) if unit is None]
         CURRENT.set(open_ or attempts)
         settled = iter(await self._handle_batch(open_)) if open_ else iter(())
@@ -94,6 +95,10 @@ class Runner:
                 await suspect.begin()
             unit = (await self.run_batch([attempt]))[0] if self._batch else await self.run(attempt)
         return unit if suspect is None else suspect.cleared_by(unit)
+
+    async def _begin_batch(self, attempts: Sequence[Attempt]) -> list[Unit | None]:
+        """Prepare each of a batch; return the units of those that the handler is not to see."""
+        return [self._opened(attempt) for attempt in attempts]
 
     # --- before ------------------------------------------------------------------------------------------------------
 
@@ -144,7 +149,11 @@ class Runner:
 
     async def _handle(self, attempt: Attempt) -> Unit:
         await self._collect(attempt, self._arguments(attempt))
-        return self.ending.done(attempt)
+        return self._done(attempt)
+
+    def _done(self, attempt: Attempt, changes: Sequence[Change | Append] = ()) -> Unit:
+        """Return the unit of an attempt that succeeded."""
+        return self.ending.done(attempt, changes)
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:
         arguments = dict(self._fixed)
@@ -163,6 +172,7 @@ class Runner:
     def _context(self, attempt: Attempt) -> Context:
         assert attempt.event is not None, "arguments are asked for after decoding"
         delivery = attempt.delivery
+        attempt.loop = asyncio.get_running_loop()
         return Context(
             attempt.event,
             delivery,
@@ -228,7 +238,7 @@ class Runner:
         try:
             if outcome is not None:
                 self._keep(attempt, outcome)
-            return self.ending.done(attempt)
+            return self._done(attempt)
         except Exception as error:
             return self.ending.failed(attempt, Raised(error, stack_of(error)))
 

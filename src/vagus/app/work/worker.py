@@ -39,6 +39,7 @@ class Counts(msgspec.Struct):
     """What one member did since it started."""
 
     handled: int = 0
+    repeated: int = 0
     failed: int = 0
     handed_back: int = 0
     lost: int = 0
@@ -53,6 +54,8 @@ class Counts(msgspec.Struct):
         """Count one settled attempt."""
         if result == "handled":
             self.handled += 1
+        elif result == "repeated":
+            self.repeated += 1
         elif result == "failed":
             self.failed += 1
         else:
