@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vagus.errors import InvalidArgument
 from vagus.message import Limits
-from vagus.message.limit import json_is_deeper, msgpack_is_deeper
+from vagus.message.body.limit import json_is_deeper, msgpack_is_deeper
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text('[]{}"\\é中a')
 NESTED = st.recursive(

@@ -1,5 +1,6 @@
 """What travels? Events, what they are called, and how they become bytes. Pure: nothing here waits or looks around."""
 
+from vagus.message.body.limit import Limits
 from vagus.message.codec import decode, encode, extensions
 from vagus.message.envelope import STRUCTURED, CloudEvent, Envelope
 from vagus.message.event import Event, EventType, event_type
@@ -7,7 +8,6 @@ from vagus.message.foreign import ForeignFields
 from vagus.message.format import CODECS, Codec
 from vagus.message.ident import derived_id, foreign_id, uuid7_text
 from vagus.message.instant import instant_of, instant_text
-from vagus.message.limit import Limits
 from vagus.message.topic import (
     check_group,
     check_pattern,

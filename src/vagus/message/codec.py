@@ -20,12 +20,12 @@ from typing import Any
 import msgspec
 
 from vagus.errors import InvalidArgument, UndecodableEvent
+from vagus.message.body.limit import too_deep, too_large
 from vagus.message.envelope import ATTRIBUTES, STRUCTURED, CloudEvent, Envelope, ReadEvent, reader_class
 from vagus.message.event import EventType, is_broken, unreadable, write
 from vagus.message.foreign import foreign_attributes
 from vagus.message.format import JSON, Codec, codec_for
 from vagus.message.headers import PREFIX, encode_value, from_headers, is_binary, to_headers
-from vagus.message.limit import too_deep, too_large
 from vagus.message.wire import Wire
 
 OCTETS = "application/octet-stream"

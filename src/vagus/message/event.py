@@ -17,9 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from vagus.errors import InvalidArgument, InvalidTopic, SchemaMismatch, UndecodableEvent
+from vagus.message.body.limit import too_deep
 from vagus.message.envelope import ReadEvent, reader_class
 from vagus.message.format import JSON, Codec, into_model, is_model
-from vagus.message.limit import too_deep
 from vagus.message.topic import check_topic, snake
 
 Written = TypeVar("Written")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from vagus.message.limit import json_is_deeper, msgpack_is_deeper
+from vagus.message.body.limit import json_is_deeper, msgpack_is_deeper
 
 
 class Codec(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from vagus.errors import InvalidArgument
+from vagus.message.body.limit import Limits
 from vagus.message.foreign import ForeignFields
 from vagus.message.format import JSON, Codec, codec_named, codec_names
-from vagus.message.limit import Limits
 
 _MODES = ("structured", "binary", "json")
 
