@@ -94,7 +94,7 @@ async def test_event_that_is_too_large_or_deep_is_refused_when_published(app: Ap
             await trial.publish({"a": [[[[[[1]]]]]]}, topic="rag.step")
 
 
-@pytest.mark.parametrize("event", [5, "text", None, object(), [object()], {"no": "topic"}], ids=str)
+@pytest.mark.parametrize("event", [5, "text", None, object(), [object()], {"no": "topic"}], ids=type)
 async def test_what_is_no_event_is_refused_when_published(app: App, event: Any) -> None:
     async with app.test() as trial:
         with pytest.raises(InvalidArgument):

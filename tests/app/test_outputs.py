@@ -174,7 +174,7 @@ async def test_output_takes_its_key_delay_and_topic_from_its_options(app: App) -
         assert trial.handled(keep) == [{"n": 1}]
 
 
-@pytest.mark.parametrize("given", [5, "text", object(), {"no": "topic"}, {1, 2}], ids=str)
+@pytest.mark.parametrize("given", [5, "text", object(), {"no": "topic"}, {1, 2}], ids=type)
 async def test_output_that_is_no_event_is_a_dead_letter_that_says_so(app: App, given: Any) -> None:
     @app.on(Query)
     async def look(query: Query) -> Any:

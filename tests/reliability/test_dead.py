@@ -244,7 +244,7 @@ def test_only_a_discard_is_counted_as_one(change: str, entry: str) -> None:
     ("only", "meant"),
     [
         ({}, True),
-        ({"reasons": {"attempts", "rejected"}}, True),
+        pytest.param({"reasons": {"attempts", "rejected"}}, True, id="one of two reasons"),
         ({"reasons": {"rejected"}}, False),
         ({"kinds": {"app.Timeout"}}, True),
         ({"kinds": {"Timeout"}}, True),

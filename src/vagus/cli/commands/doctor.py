@@ -6,38 +6,49 @@ import asyncio
 import os
 import stat
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from vagus.backend import Ago, Backend, Capabilities
+from vagus.app.app import App
+from vagus.app.steering.wanted import Subject, Wanted
+from vagus.backend import Ago, Backend, Capabilities, Catalogue
 from vagus.cli.failure import with_url
-from vagus.cli.findings import Examined, Finding, findings
+from vagus.cli.findings import findings
+from vagus.cli.findings.examined import Examined, Finding
 from vagus.cli.letters import letters_of
+from vagus.cli.loading import load_app
 from vagus.cli.option import json_option, url_option
 from vagus.cli.output import number, print_json, size, style
 from vagus.cli.target import database_file, named, opened
 from vagus.errors import mask_url
+from vagus.registry import create_backend
 
 _RECENT_S = 60.0
+_RECENT = 100
 
 
 @click.command("doctor")
 @click.argument("target", metavar="[URL]", required=False)
+@click.option("--app", "app_target", metavar="MODULE:APP", help="Hold the code of this app against what is there.")
 @url_option
 @json_option
-def command(target: str | None, url: str | None, as_json: bool) -> int:
+def command(target: str | None, app_target: str | None, url: str | None, as_json: bool) -> int:
     """Look for what is wrong with a backend.
 
-    Shows its version, settings and capabilities, and looks for groups that nobody works for, dead letters that wait,
-    topics that nobody reads, stalled members, short leases, clocks that differ and files that others can read. Ends
-    with 1 where something needs somebody.
+    Shows its version, settings and capabilities, and looks for groups that nobody works for or that are paused, dead
+    letters that wait, topics that nobody reads, what dead members left behind, short leases, clocks that differ and
+    files that others can read. With --app also for retries that nothing makes durable, outputs that nobody reads, and
+    groups that the code has no handler for any more. Ends with 1 where something needs somebody.
     """
-    backend_url = named(target or url, "vagus doctor")
-    seen = asyncio.run(_examine(backend_url))
-    found = [_complete(finding, target) for finding in findings(seen)]
+    app = load_app(app_target) if app_target else None
+    backend_url = named(target or url or (app.url if app else None), "vagus doctor")
+    seen = asyncio.run(_examine(backend_url, app))
+    found = [_complete(finding, target, app_target) for finding in findings(seen)]
     if as_json:
         print_json(_record(seen, found))
     else:
@@ -45,31 +56,73 @@ def command(target: str | None, url: str | None, as_json: bool) -> int:
     return int(any(finding.level == "problem" for finding in found))
 
 
-def _complete(finding: Finding, target: str | None) -> Finding:
+def _complete(finding: Finding, target: str | None, app_target: str | None) -> Finding:
     """Return the finding with a hint that works as it stands."""
     args = ["--url", target] if target else sys.argv[1:]
-    return msgspec.structs.replace(finding, hint=with_url(finding.hint, args))
+    hint = finding.hint.replace("app.py:app", app_target) if app_target else finding.hint
+    return msgspec.structs.replace(finding, hint=with_url(hint, args))
 
 
-async def _examine(url: str) -> Examined:
+async def _examine(url: str, app: App | None) -> Examined:
+    if app is not None and (own := await _capabilities(url)) is not None:
+        return _code_alone(own, app)
     async with opened(url, "vagus doctor") as (backend, capabilities):
         settings = {**_file_facts(url), **capabilities.settings}
         capabilities = msgspec.structs.replace(capabilities, settings=settings)
-        return await examine(backend, capabilities)
+        return await examine(backend, capabilities, app)
 
 
-async def examine(backend: Backend, capabilities: Capabilities) -> Examined:
+async def examine(backend: Backend, capabilities: Capabilities, app: App | None = None) -> Examined:
     """Look at everything that is there."""
     catalogue = await backend.describe()
     names = [info.spec.name for info in catalogue.groups]
     books = {name: await backend.stats(name) for name in names}
     letters = {name: sum(s.standing == "open" for s in await letters_of(backend, name)) for name in names}
-    ages: dict[str, float] = {}
-    for info in catalogue.topics:
-        recent = await backend.read(info.spec.name, Ago(_RECENT_S), 100)
-        if recent:
-            ages[info.spec.name] = min(record.age_s for record in recent)
-    return Examined(capabilities, catalogue, books, letters, ages)
+    read = {info.spec.name: await backend.read(info.spec.name, Ago(_RECENT_S), _RECENT) for info in catalogue.topics}
+    return Examined(
+        capabilities=capabilities,
+        catalogue=catalogue,
+        books=books,
+        open_letters=letters,
+        recent={topic: records for topic, records in read.items() if records},
+        wanted=await _wanted(backend, names),
+        now=time.time(),
+        app=app,
+    )
+
+
+async def _wanted(backend: Backend, groups: Sequence[str]) -> dict[str, Wanted]:
+    if backend.store is None:
+        return {}
+    values = await backend.store.get([Subject("group", name).key for name in groups])
+    found = {name: value.body for name, value in zip(groups, values, strict=True) if value is not None}
+    return {name: msgspec.json.decode(body, type=Wanted) for name, body in found.items()}
+
+
+def _code_alone(capabilities: Capabilities, app: App) -> Examined:
+    """Return what can be seen of an app whose backend lives inside its own process: what the code says."""
+    return Examined(
+        capabilities=capabilities,
+        catalogue=Catalogue((), ()),
+        books={},
+        open_letters={},
+        recent={},
+        wanted={},
+        now=time.time(),
+        app=app,
+    )
+
+
+async def _capabilities(url: str) -> Capabilities | None:
+    """Return what an app's backend can do where it lives in the app's own process; None where others can look at it."""
+    if database_file(url) is not None:
+        return None
+    backend = create_backend(url)
+    try:
+        capabilities = await backend.open()
+        return None if capabilities.shared else capabilities
+    finally:
+        await backend.close()
 
 
 def _file_facts(url: str) -> dict[str, str]:
