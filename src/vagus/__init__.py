@@ -7,6 +7,7 @@ from vagus.app.publisher import Receipt
 from vagus.app.router import Router
 from vagus.app.run import Run, RunPart
 from vagus.app.stats import AppStats
+from vagus.app.steering.steering import Drained, Steered
 from vagus.app.trial.trial import Trial
 from vagus.app.work.context import Context
 from vagus.errors import VagusError
@@ -20,6 +21,7 @@ __all__ = [
     "AppStats",
     "Context",
     "ControlEvent",
+    "Drained",
     "Effects",
     "ErrorEvent",
     "Event",
@@ -31,6 +33,7 @@ __all__ = [
     "Router",
     "Run",
     "RunPart",
+    "Steered",
     "Trial",
     "VagusError",
     "Wire",

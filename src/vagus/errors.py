@@ -28,6 +28,7 @@
         ├── GroupConflict
         ├── RunNotFound
         ├── RunFailed
+        │   └── RunCancelled
         ├── RunTimeout
         └── NotSettled
 
@@ -225,9 +226,15 @@ class RunNotFound(ControlError):
 
 
 class RunFailed(ControlError):
-    """A run ended without its result: one of its events became a dead letter, or it was cancelled."""
+    """A run ended without its result: one of its events became a dead letter, it was late, or it was cancelled."""
 
     code = "V403"
+
+
+class RunCancelled(RunFailed):
+    """A run was cancelled before it had a result; the text says by whom and why."""
+
+    code = "V406"
 
 
 class RunTimeout(ControlError):

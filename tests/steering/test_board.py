@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +16,6 @@ from vagus.clock import SystemClock
 from vagus.message import DEFAULT_WIRE, Envelope, decode, event_type
 
 GROUP = Subject("group", "shop.answer")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A place of this test alone."""
-    return f"memory://{tmp_path.name}" if request.param == "memory" else f"sqlite:///{tmp_path}/a.db"
 
 
 @asynccontextmanager

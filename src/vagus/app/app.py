@@ -20,6 +20,7 @@ from vagus.app.router import Declaration, Router
 from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
 from vagus.app.steering.board import KEEP_S
+from vagus.app.steering.steering import Drained, Steered
 from vagus.app.topics import Topics, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
@@ -295,12 +296,56 @@ class App(Router):
         change = record_change(first.id, RunRecord(wanted, now, deadline_at))
         outcome = await opened.committer.commit(Unit([put], (), [change]))
         receipts_of(outcome, [first], made.topic)
-        return Run(first.id, store, self.topics, opened.plan.clock)
+        return Run(first.id, store, self.topics, opened.plan.clock, opened.need_board("a run"))
 
     def run_of(self, run_id: str) -> Run:
         """Return a run by its id, to read its status, result or stream from any process."""
         opened = self._opened()
-        return Run(run_id, opened.need_store("a run"), self.topics, opened.plan.clock)
+        return Run(run_id, opened.need_store("a run"), self.topics, opened.plan.clock, opened.need_board("a run"))
+
+    # --- steering ----------------------------------------------------------------------------------------------------
+
+    async def pause(self, group: Callable[..., Any] | str, *, member: str | None = None, why: str = "") -> Steered:
+        """Let a handler's group, or one `member` of it, take no more events until `resume`, over restarts too.
+
+        `group`: the handler's function, its name, or the group's. What runs is finished, what waits is handed back;
+        publishing and every other group go on. Raises `InvalidArgument` for a group or member that is not there.
+        """
+        return await self._opened().steering.pause(self._group(group), member, why=why)
+
+    async def resume(self, group: Callable[..., Any] | str, *, member: str | None = None, why: str = "") -> Steered:
+        """Let a group or member go on that was paused, drained or (a member) cancelled."""
+        return await self._opened().steering.resume(self._group(group), member, why=why)
+
+    async def cancel(self, group: Callable[..., Any] | str, *, member: str | None = None, why: str = "") -> Steered:
+        """Cancel all that was published for a group until now; of one member, hand back what it holds, and leave.
+
+        For one run: `await run.cancel()`.
+        """
+        return await self._opened().steering.cancel(self._group(group), member, why=why)
+
+    async def drain(
+        self,
+        group: Callable[..., Any] | str,
+        *,
+        member: str | None = None,
+        why: str = "",
+        timeout: float | str | None = None,
+    ) -> Drained:
+        """Pause a group and wait until its members hold nothing; let one `member` finish, hand back and leave.
+
+        Returns what was done; after `timeout` what was done until then, and it goes on.
+        """
+        limit_s = None if timeout is None else seconds(timeout, "timeout of drain")
+        return await self._opened().steering.drain(self._group(group), member, why=why, timeout_s=limit_s)
+
+    def _group(self, which: Callable[..., Any] | str) -> str:
+        for name, handler in self._handlers.items():
+            if which in (handler.function, handler.name, name):
+                return self.topics.qualified(name)
+        if isinstance(which, str):
+            return which
+        raise InvalidArgument(f"app {self.name!r} has no handler {which!r}", hint="give the name of a group")
 
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""

@@ -21,13 +21,15 @@ from vagus.app.publisher import Publisher
 from vagus.app.signature import check_filled
 from vagus.app.stats import AppStats, WorkerStats
 from vagus.app.steering.board import Board
+from vagus.app.steering.orders import Orders
+from vagus.app.steering.steering import Steering
 from vagus.app.topics import Topics
 from vagus.app.work.attempt import Seat, Tools
 from vagus.app.work.committer import Committer
 from vagus.app.work.join import JoinRunner
 from vagus.app.work.runner import Runner
 from vagus.app.work.worker import Worker
-from vagus.backend import Backend, Capabilities, Member
+from vagus.backend import Backend, Capabilities, Member, Token
 from vagus.clock import Clock
 from vagus.delivery.subscription import member_name
 from vagus.errors import InvalidArgument, UnsupportedCapability, VagusError
@@ -108,6 +110,17 @@ class Opened:
             raise UnsupportedCapability(f"{what} needs a store, and {self.capabilities.system} has none")
         return store
 
+    def need_board(self, what: str) -> Board:
+        """Return what is steered by. Raises `UnsupportedCapability` where there is no store to keep it in."""
+        self.need_store(what)
+        assert self.board is not None, "where there is a store, there is a board"
+        return self.board
+
+    @property
+    def steering(self) -> Steering:
+        """What steers groups and members. Raises `UnsupportedCapability` where there is no store."""
+        return Steering(self.backend, self.need_board("steering"), self.plan.clock)
+
     async def _declare(self) -> None:
         groups = []
         for name, handler in self.plan.handlers.items():
@@ -152,7 +165,8 @@ class Opened:
             member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
         store = self.backend.store
         tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store)
-        runner = self._runner(Seat(handler, group, member.name, tools), lambda: self._executor(name, handler))
+        orders = None if self.board is None else Orders(self.board, group, member.name)
+        runner = self._runner(Seat(handler, group, member.name, tools, orders), lambda: self._executor(name, handler))
         return Worker(runner, self.backend, member, lanes=topics.prioritised)
 
     def _runner(self, seat: Seat, executor: Callable[[], Executor]) -> Runner:
@@ -183,18 +197,32 @@ class Opened:
             WorkerStats(
                 group=name,
                 member=worker.member.name,
-                state=worker.state,
+                state=worker.standing[0],
+                why=worker.standing[1],
                 held=worker.held,
                 handled=worker.counts.handled,
                 repeated=worker.counts.repeated,
                 failed=worker.counts.failed,
                 handed_back=worker.counts.handed_back,
+                cancelled=worker.counts.cancelled,
                 lost=worker.counts.lost,
                 reconnects=worker.counts.reconnects,
             )
             for name, worker in self.workers.items()
         ]
-        return AppStats(tuple(figures), tuple(workers))
+        return AppStats(tuple(figures), tuple(workers), await self._steered())
+
+    async def _steered(self) -> dict[str, str]:
+        if self.board is None:
+            return {}
+        await self.board.refresh()
+        groups = self.board.among("group")
+        names = map(self.plan.topics.qualified, self.plan.handlers)
+        return {name: groups[name].state for name in names if name in groups}
+
+    def keeps(self, token: Token) -> bool:
+        """Return whether a delivery is only kept in hand until its paused run goes on."""
+        return any(worker.keeps(token) for worker in self.workers.values())
 
     async def close(self) -> None:
         """Let commits land, close what handlers needed, then the backend."""

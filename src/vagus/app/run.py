@@ -7,14 +7,19 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from vagus.app.steering.wanted import Changes, Subject
 from vagus.app.stream import KEEP_S, stream_name
 from vagus.app.topics import Topics
 from vagus.clock import Clock
-from vagus.errors import InvalidArgument, RunFailed, RunNotFound, RunTimeout
+from vagus.errors import InvalidArgument, RunCancelled, RunFailed, RunNotFound, RunTimeout
 from vagus.message import DEFAULT_WIRE, CloudEvent, Envelope, decode
 from vagus.store import Append, Change, Part, Store
 
-Status: TypeAlias = Literal["running", "done", "failed"]
+Status: TypeAlias = Literal["running", "paused", "done", "failed", "cancelled"]
+Ended: TypeAlias = Literal["done", "failed", "cancelled"]
+
+CANCELLED_S = 30 * 86_400.0
+"""How long it is known that a run was cancelled, in seconds: its events may wait that long for their time."""
 
 _SYSTEM = "$run"
 _PAGE = 500
@@ -32,7 +37,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 class RunEnd(msgspec.Struct, frozen=True):
     """How a run ended: with an event, or with a reason why there is none."""
 
-    status: Status
+    status: Ended
     type: str = ""
     body: bytes = b""
     content_type: str = ""
@@ -79,25 +84,65 @@ def done_with(event: CloudEvent, envelope: Envelope) -> RunEnd:
 class Run:
     """A started run, from any process: made by `App.start` or `App.run_of`."""
 
-    def __init__(self, id: str, store: Store, topics: Topics, clock: Clock) -> None:
+    def __init__(self, id: str, store: Store, topics: Topics, clock: Clock, board: Changes) -> None:
         self.id = id
         self._store = store
         self._topics = topics
         self._clock = clock
+        self._board = board
+        self._subject = Subject("run", id)
 
     async def status(self) -> Status:
-        """Return "running", "done" or "failed". Raises `RunNotFound` for a run that was never started here."""
+        """Return "running", "paused", "done", "failed" or "cancelled".
+
+        Raises `RunNotFound` for a run that was never started here.
+        """
         end = await self._end(0.0)
-        if end is None:
-            await self._record()
-            return "running"
-        return end.status
+        if end is not None:
+            return end.status
+        await self._record()
+        wanted = (await self._store.get([self._subject.key]))[0]
+        return "running" if wanted is None else "paused"
+
+    # --- steering ----------------------------------------------------------------------------------------------------
+
+    async def pause(self, why: str = "") -> bool:
+        """Let no event of the run be handled until `resume`; what runs already is finished.
+
+        Returns whether it is paused now; False where it has ended. Its deadline goes on. Raises `RunNotFound`.
+        """
+        await self._record()
+        if await self._end(0.0) is not None:
+            return False
+        changed = await self._board.change("pause", self._subject, "paused", why=why)
+        return changed.after is not None and changed.after.state == "paused"
+
+    async def resume(self, why: str = "") -> bool:
+        """Let a paused run go on; return whether it does, False where it was cancelled."""
+        await self._record()
+        return (await self._board.change("resume", self._subject, None, why=why)).after is None
+
+    async def cancel(self, why: str = "") -> bool:
+        """End the run: nothing of it is handled any more, its running handlers are cancelled, its outputs are dropped.
+
+        Events of it that wait, also for a retry or a later time, are settled as cancelled when they would be handed
+        out. A handler in a thread cannot be stopped: it finishes, and what it made is dropped. Returns whether the run
+        is cancelled; False where it had ended before. Raises `RunNotFound`.
+        """
+        await self._record()
+        if await self._end(0.0) is None:
+            end = end_changes(self.id, RunEnd("cancelled", reason=why))
+            await self._board.change("cancel", self._subject, "cancelled", why=why, ttl_s=CANCELLED_S, more=end)
+        ended = await self._end(0.0)
+        return ended is not None and ended.status == "cancelled"
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the event that ends the run and return it, typed.
 
-        Raises `RunFailed` when it ended without one, `RunTimeout` after `timeout` seconds (the run goes on), and
-        `RunNotFound`.
+        Raises `RunFailed` when it ended without one (`RunCancelled` when it was cancelled), `RunTimeout` after
+        `timeout` seconds (the run goes on), and `RunNotFound`.
         """
         until = None if timeout is None else self._clock.monotonic() + timeout
         while True:
@@ -155,6 +200,11 @@ class Run:
         return msgspec.msgpack.decode(parts[0].body, type=RunEnd) if parts else None
 
     def _event(self, end: RunEnd) -> Any:
+        if end.status == "cancelled":
+            why = f": {end.reason}" if end.reason else ""
+            raise RunCancelled(
+                f"run {self.id} was cancelled{why}", hint="who did it: vagus tail vagus.control --since 1d"
+            )
         if end.status == "failed":
             raise RunFailed(f"run {self.id} failed: {end.reason}", hint="see: vagus dead ls")
         envelope = Envelope(end.body, end.content_type, end.headers)

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
 from vagus.backend import Figures
 
+State: TypeAlias = Literal["waiting", "working", "stalled", "paused", "draining", "drained"]
+
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One member in this process. `state`: waiting for events, working, or stalled (no connection, or overdue).
+    """One member in this process.
 
+    `state`: "waiting" for events, "working", "stalled" (no connection, or a handler over its time), "paused",
+    "draining" (it finishes what runs) or "drained" (it has left, until it is resumed). `why`: the same in a sentence.
     `repeated`: events that the effect ledger knew, acknowledged without handling.
     """
 
     group: str
     member: str
-    state: Literal["waiting", "working", "stalled"]
+    state: State
+    why: str
     held: int
     handled: int
     repeated: int
     failed: int
     handed_back: int
+    cancelled: int
     lost: int
     reconnects: int
 
 
 class AppStats(msgspec.Struct, frozen=True):
-    """Groups over all processes, workers in this one."""
+    """Groups over all processes, workers in this one.
+
+    `steered`: the groups that are "paused" or "draining", by their full names.
+    """
 
     groups: tuple[Figures, ...]
     workers: tuple[WorkerStats, ...]
+    steered: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def consumer_states(self) -> dict[State, int]:
+        """How many members here are in each state: every state is named, so that a chart has no gaps."""
+        states = [worker.state for worker in self.workers]
+        return {state: states.count(state) for state in get_args(State)}
 
     @property
     def healthy(self) -> bool:

@@ -32,6 +32,11 @@ class Pace:
         """The most that this member will ever hold."""
         return self._least if self._fixed else max(MOST, self._least)
 
+    @property
+    def spare(self) -> int:
+        """How many a member may hold beyond the credit that it works with: what its credit may still grow by."""
+        return self.most // 2 if self._fixed else self.most - self.credit
+
     def room(self, held: int) -> int:
         """Return how many more to take now: none until a quarter of the credit is free, so that takes stay large."""
         room = self.credit - held

@@ -21,7 +21,7 @@ import msgspec
 from vagus.app.facts import ControlEvent
 from vagus.app.identity import Identities
 from vagus.app.publisher import Publisher
-from vagus.app.steering.wanted import PREFIX, Changed, Kind, Subject, Wanted
+from vagus.app.steering.wanted import FINAL, PREFIX, Changed, Kind, Subject, Wanted
 from vagus.app.topics import Topics
 from vagus.app.work.committer import Committer
 from vagus.backend import After, Ago, Backend, Put, Record, Start, Topic, Unit
@@ -55,8 +55,8 @@ class Board:
     """What is wanted of groups, runs and members on one backend.
 
     `topics` and `publisher`: of the app that it belongs to. `tell`: the full names of the control topics that changes
-    are told on; default that of the app's namespace, which is also the one that is read. Raises
-    `UnsupportedCapability` where the backend has no store.
+    are told on and heard from; default that of the app's namespace alone. Raises `UnsupportedCapability` where the
+    backend has no store.
     """
 
     def __init__(
@@ -75,12 +75,11 @@ class Board:
         self._store: Store = store
         self._committer = committer
         self._publisher = publisher
-        self._topic = topics.qualified(CONTROL)
-        self._tell = tuple(tell) or (self._topic,)
+        self._topics = tuple(tell) or (topics.qualified(CONTROL),)
         self._clock = clock
         self._wanted: dict[str, Wanted] = {}
         self._listeners: dict[Listener, None] = {}
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: list[asyncio.Task[None]] = []
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -89,16 +88,18 @@ class Board:
 
         An app that only publishes or steers need not: `change` and `look_up` work without.
         """
-        if self._reading is None:
+        if not self._reading:
             await self._look_at_all()
-            self._reading = asyncio.get_running_loop().create_task(self._read_forever(), name=f"read {self._topic}")
+            loop = asyncio.get_running_loop()
+            self._reading = [loop.create_task(self._read(topic), name=f"read {topic}") for topic in self._topics]
 
     async def close(self) -> None:
         """Hear no more. Idempotent."""
-        reading, self._reading = self._reading, None
-        if reading is not None:
-            reading.cancel()
-            await asyncio.wait([reading])
+        reading, self._reading = self._reading, []
+        for task in reading:
+            task.cancel()
+        if reading:
+            await asyncio.wait(reading)
 
     def wanted(self, subject: Subject) -> Wanted | None:
         """Return what is wanted of `subject` as far as it was heard here, None where it is to run; asks nobody."""
@@ -109,7 +110,16 @@ class Board:
         await self._look_at([subject.key])
         return self._wanted.get(subject.key)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def among(self, kind: Kind) -> dict[str, Wanted]:
+        """Return all that is wanted of subjects of that kind, as far as it was heard here, by name (and member)."""
+        prefix = f"{PREFIX}{kind}/"
+        return {key[len(prefix) :]: wanted for key, wanted in self._wanted.items() if key.startswith(prefix)}
+
+    async def refresh(self) -> None:
+        """Look at all that is wanted as it stands in the store; for a board that is not open."""
+        await self._look_at_all()
+
+    def listen(self, listener: Listener) -> Callable[[], object]:
         """Call `listener` on the loop after every change that is heard of; return what ends that.
 
         It may be told the same twice, and sees by `wanted` what now counts.
@@ -122,26 +132,26 @@ class Board:
             try:
                 listener(news)
             except Exception:
-                _log.exception("a listener of %s failed", self._topic)
+                _log.exception("a listener for what is steered failed")
 
-    async def _read_forever(self) -> None:
+    async def _read(self, topic: str) -> None:
         start: Start = Ago(_OVERLAP_S)  # what came between the look before and this read is among it
         failures = 0
         while True:
             try:
                 if failures:
                     await self._look_at_all()
-                records = await self._backend.read(self._topic, start, _PAGE, LOOK_AGAIN_S)
+                records = await self._backend.read(topic, start, _PAGE, LOOK_AGAIN_S)
                 if records:
                     start = After(records[-1].position)
-                    await self._hear(records)
+                    await self._hear(topic, records)
                 else:
                     await self._look_at_all()
                 failures = 0
             except Exception as error:  # nobody else would notice, and what is wanted would be heard of no more
                 delay_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
                 failures += 1
-                _log.warning("%s cannot be read, trying again in %g s: %r", self._topic, delay_s, error)
+                _log.warning("%s cannot be read, trying again in %g s: %r", topic, delay_s, error)
                 await self._sleep(delay_s)
 
     async def _sleep(self, delay_s: float) -> None:
@@ -152,14 +162,14 @@ class Board:
         finally:
             timer.cancel()
 
-    async def _hear(self, records: Sequence[Record]) -> None:
+    async def _hear(self, topic: str, records: Sequence[Record]) -> None:
         etype = event_type(ControlEvent)
         news: list[ControlEvent] = []
         for record in records:
             try:
-                news.append(decode(etype, record.envelope, DEFAULT_WIRE, self._topic).data)
+                news.append(decode(etype, record.envelope, DEFAULT_WIRE, topic).data)
             except EventError as error:
-                _log.warning("%s at %s is no control event: %s", self._topic, record.position, error)
+                _log.warning("%s at %s is no control event: %s", topic, record.position, error)
         keys = {subject.key for event in news if (subject := _subject_of(event)) is not None}
         if keys:
             await self._look_at(sorted(keys))
@@ -171,14 +181,14 @@ class Board:
             if value is None:
                 self._wanted.pop(key, None)
             else:
-                self._wanted[key] = _read(value.body)
+                self._wanted[key] = _wanted(value.body)
 
     async def _look_at_all(self) -> None:
         found: dict[str, Wanted] = {}
         after = ""
         while True:
             page = await self._store.scan(PREFIX, after, _PAGE)
-            found.update((key, _read(value.body)) for key, value in page)
+            found.update((key, _wanted(value.body)) for key, value in page)
             if len(page) < _PAGE:
                 break
             after = page[-1][0]
@@ -202,12 +212,14 @@ class Board:
         """Let `state` be wanted of `subject` (None: that it runs), and tell everybody; return what was and what is.
 
         The state, the event that tells of it and `more` are stored together. Where that state is wanted already and
-        `facts` would not change, nothing happens. `ttl_s`: forgotten after so many seconds. Raises `BackendError` when
-        it could not be stored.
+        `facts` would not change, or where what stands there is final, nothing happens. `ttl_s`: forgotten after so
+        many seconds. Raises `BackendError` when it could not be stored.
         """
         for _ in range(_TRIES):
             value = (await self._store.get([subject.key]))[0]
-            before = None if value is None else _read(value.body)
+            before = None if value is None else _wanted(value.body)
+            if before is not None and (subject.kind, before.state) in FINAL:
+                return Changed(before, before)
             after = None if state is None else Wanted(state, self._clock.now(), who(), why, facts or {})
             if _alike(before, after):
                 return Changed(before, before)
@@ -239,7 +251,7 @@ class Board:
 
     def _puts(self, event: ControlEvent) -> tuple[Put, ...]:
         put = self._publisher.tell(event, None)
-        return tuple(msgspec.structs.replace(put, target=Topic(name)) for name in self._tell)
+        return tuple(msgspec.structs.replace(put, target=Topic(name)) for name in self._topics)
 
 
 async def board_beside(backend: Backend, clock: Clock) -> Board:
@@ -266,7 +278,7 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}/{os.getpid()}"
 
 
-def _read(body: bytes) -> Wanted:
+def _wanted(body: bytes) -> Wanted:
     return msgspec.json.decode(body, type=Wanted)
 
 

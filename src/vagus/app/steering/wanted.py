@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["group", "run", "member"]
+from vagus.store import Append, Change
+
+Kind: TypeAlias = Literal["group", "backlog", "run", "member"]
 
 PREFIX = "wanted/"
 """Every key of the store that says what is wanted starts so."""
 
 
+FINAL = frozenset({("run", "cancelled")})
+"""What is never left again."""
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """What is steered: a group by its full name, a run by its id, or one `member` of a group."""
+    """What is steered: a group by its full name, its backlog up to some moment, a run by its id, or one `member`."""
 
     kind: Kind
     name: str
@@ -27,6 +34,8 @@ class Subject(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return what to call it in a sentence."""
+        if self.kind == "backlog":
+            return f"backlog of group {self.name}"
         return f"member {self.member} of group {self.name}" if self.member else f"{self.kind} {self.name}"
 
 
@@ -54,3 +63,20 @@ class Changed(msgspec.Struct, frozen=True):
     def anything(self) -> bool:
         """Whether it made a difference."""
         return self.before != self.after
+
+
+class Changes(Protocol):
+    """Who carries out a change of what is wanted: the board."""
+
+    async def change(
+        self,
+        action: str,
+        subject: Subject,
+        state: str | None,
+        *,
+        why: str = "",
+        facts: dict[str, Any] | None = None,
+        ttl_s: float | None = None,
+        more: Sequence[Change | Append] = (),
+    ) -> Changed:
+        """Let `state` be wanted of `subject`, and tell everybody; return what was and what is."""

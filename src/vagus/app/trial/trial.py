@@ -129,7 +129,9 @@ class Trial:
         """
         with standing_in(self._app, self._opened):
             run = await self._app.start(event, **options)
-        return Run(run.id, _Awake(self._opened.need_store("a run"), self), self._app.topics, self.clock)
+        opened = self._opened
+        awake = _Awake(opened.need_store("a run"), self)
+        return Run(run.id, awake, self._app.topics, self.clock, opened.need_board("a run"))
 
     def lose_next(self, handler: Which, count: int = 1) -> None:
         """Let the handler's worker die the next `count` times when it has handled an event and is about to say so.
@@ -219,7 +221,8 @@ class Trial:
             await self._turns()
             if self._watch.stirs != seen:
                 continue
-            if {holding.number for holding in self._watch.held.values()} <= but_for:
+            held = (h for h in self._watch.held.values() if not self._opened.keeps(h.delivery.token))
+            if {holding.number for holding in held} <= but_for:
                 return
             await self._watch.stir_after(seen)
 

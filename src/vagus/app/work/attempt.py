@@ -11,6 +11,7 @@ from vagus.app.effects.once import Once, check_name
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.publisher import DEFAULTS, Publisher, PublishOptions, publish_options
+from vagus.app.steering.orders import Orders
 from vagus.app.stream import PartWriter
 from vagus.app.topics import Topics
 from vagus.app.work.committer import Committer
@@ -22,11 +23,11 @@ from vagus.reliability.effects import KEEP_S, Identity
 from vagus.reliability.note import decode_note
 from vagus.store import Store
 
-Result: TypeAlias = Literal["handled", "repeated", "failed", "handed_back"]
-"""What to count an attempt as, once its unit is committed."""
+Result: TypeAlias = Literal["handled", "repeated", "failed", "handed_back", "cancelled", "paused"]
+"""What to count an attempt as, once its unit is committed; a paused one has none, it waits for its run to go on."""
 
-Cancelled: TypeAlias = Literal["timeout", "lost", "stopped"]
-"""Why an attempt was stopped from outside."""
+Cancelled: TypeAlias = Literal["timeout", "lost", "stopped", "revoked"]
+"""Why an attempt was stopped from outside; "revoked": its run, or all that its group had to do, was cancelled."""
 
 
 class Tools:
@@ -53,13 +54,15 @@ class Seat:
     """A member's place in a handler's group: what all of its attempts share.
 
     `letter_member` names the member in dead letters and in the ids of outputs: only where each member is one reader.
+    `orders`: what is wanted of the member, None where the backend has no store to keep that in.
     """
 
-    def __init__(self, handler: Handler, group: str, member: str, tools: Tools) -> None:
+    def __init__(self, handler: Handler, group: str, member: str, tools: Tools, orders: Orders | None = None) -> None:
         self.handler = handler
         self.group = group
         self.member = member
         self.tools = tools
+        self.orders = orders
         self.letter_member = member if handler.mode == "all" else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from vagus.app.facts import ErrorEvent
 from vagus.app.publisher import Cause, HopsExceeded
 from vagus.app.run import RunEnd, done_with, end_changes, ends_run
-from vagus.app.work.attempt import Attempt, Seat
+from vagus.app.work.attempt import Attempt, Result, Seat
 from vagus.backend import Done, Put, Release, Settle, Unit
 from vagus.message import event_type
 from vagus.reliability.dead import bury, letter_put
@@ -20,6 +20,7 @@ from vagus.store import Append, Change
 
 ACKED = Done("acked")
 _log = logging.getLogger("vagus.handler")
+_RESULTS: dict[type, Result] = {Stopped: "handed_back", Revoked: "cancelled"}
 _STACK_CHARS = 8_000
 _TEXT_CHARS = 2_000
 
@@ -32,6 +33,8 @@ class Ending:
 
     def done(self, attempt: Attempt, changes: Sequence[Change | Append] = ()) -> Unit:
         """Return the unit of an attempt that succeeded: its outputs, the rest of its stream, and the settling."""
+        if attempt.cancelled == "revoked":  # it ended before it could be stopped; nobody wants what it made
+            return self.failed(attempt, Revoked())
         settle = Settle(attempt.delivery.token, ACKED)
         if not attempt.outputs and attempt.parts is None and not changes:
             return Unit((), (settle,))
@@ -52,7 +55,7 @@ class Ending:
         """Return the unit that carries out the decision on a failed attempt."""
         if isinstance(mishap, Raised) and isinstance(mishap.error, HopsExceeded):
             mishap = Hopeless("hop limit", str(mishap.error))
-        attempt.result = "handed_back" if isinstance(mishap, Stopped | Revoked) else "failed"
+        attempt.result = _RESULTS.get(type(mishap), "failed")
         identities = self._seat.tools.identities
         verdict = decide(
             mishap, attempt.delivery.note, self._seat.handler.policies, identities.now(), identities.chance()

@@ -7,7 +7,7 @@ import contextvars
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from vagus.app.work.attempt import CURRENT, Attempt, Seat
 from vagus.app.work.context import Context
@@ -18,11 +18,14 @@ from vagus.errors import InvalidArgument, SchemaMismatch
 from vagus.message import EventType, Wire, decode, event_type, instant_of
 from vagus.reliability.decide import admit
 from vagus.reliability.note import decode_note
-from vagus.reliability.verdict import GiveUp, Handle, Mishap, Raised, Stopped, TimedOut
+from vagus.reliability.verdict import GiveUp, Handle, LetGo, Mishap, Raised, Revoked, Stopped, TimedOut
 from vagus.store import Append, Change
 
 ENDS_THE_PROCESS = (KeyboardInterrupt, GeneratorExit)
 """What no attempt may hold up: the event comes again, counted as lost with its worker."""
+
+
+_NOTHING = Unit()
 
 
 class Reading(NamedTuple):
@@ -121,11 +124,25 @@ class Runner:
             # Sound bytes of another shape: the dead letter still tells the event's id, run and trace.
             attempt.event = decode(None, delivery.envelope, wire, topic, position)
             raise
+        orders = self.seat.orders
+        if orders is not None and (event.vagusrun is not None or orders.cut is not None):
+            wanted = orders.of_event(event, delivery, attempt.origin)
+            if wanted is not None:
+                return self._withheld(attempt, wanted)
         if event.expirytime is None:
             return None
         expires_at, now = instant_of(event.expirytime), self.seat.tools.clock.now()
         admission = admit(0, delivery.note, expires_at=expires_at, now=now)
         return None if isinstance(admission, Handle) else self.ending.settle(attempt, admission)
+
+    def _withheld(self, attempt: Attempt, wanted: Literal["paused", "cancelled"]) -> Unit:
+        """Return the unit of an event that is cancelled; that of a paused run waits, and there is nothing to do."""
+        attempt.result = wanted
+        if wanted == "paused":
+            return _NOTHING
+        admission = admit(0, attempt.delivery.note, cancelled=True)
+        assert isinstance(admission, LetGo), "what is cancelled is let go"
+        return self.ending.settle(attempt, admission)
 
     def _reading(self, topic: str) -> Reading:
         if self._read_at != self._topics.revision:
@@ -229,7 +246,10 @@ class Runner:
         except BaseException as error:
             # One of them may have lost its lease or run out of time; they share one call, so all of them stop.
             mishap = self._mishap(next((a for a in attempts if a.cancelled is not None), first), error)
-            return [self.ending.failed(attempt, mishap) for attempt in attempts]
+            if isinstance(mishap, Revoked):
+                mishap = Stopped()  # for those that were not: they are tried again, without the others
+            revoked = Revoked()
+            return [self.ending.failed(a, revoked if a.cancelled == "revoked" else mishap) for a in attempts]
         return [self._batch_outcome(attempt, found) for attempt, found in zip(attempts, outcomes, strict=True)]
 
     def _batch_outcome(self, attempt: Attempt, outcome: Any) -> Unit:
@@ -246,6 +266,8 @@ class Runner:
         """Return what befell an attempt that ended in `error`; if we stopped it, that is why, whatever it raised."""
         if attempt.cancelled == "timeout":
             return TimedOut(self.seat.handler.timeout_s or 0.0, stack_of(error))
+        if attempt.cancelled == "revoked":
+            return Revoked()
         if attempt.cancelled is not None:
             return Stopped()
         if isinstance(error, asyncio.CancelledError):

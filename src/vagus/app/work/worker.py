@@ -10,23 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
+from vagus.app.stats import State
+from vagus.app.steering.orders import Halt
 from vagus.app.work.attempt import Attempt, Cancelled, Result
+from vagus.app.work.parking import Parking
 from vagus.app.work.runner import Runner
-from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Unit
+from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Token, Unit
 from vagus.clock import Timer
 from vagus.delivery.credit import Pace
 from vagus.delivery.lane import next_order
-from vagus.errors import BackendError, VagusError
+from vagus.errors import BackendError, ConnectionLost, VagusError
 from vagus.reliability.decide import LOSS_LIMITS
 from vagus.reliability.verdict import Refused, Stopped
-
-State: TypeAlias = Literal["waiting", "working", "stalled"]
 
 EXTEND_EVERY = 3
 """Leases are extended this many times within their length."""
@@ -42,6 +43,7 @@ class Counts(msgspec.Struct):
     repeated: int = 0
     failed: int = 0
     handed_back: int = 0
+    cancelled: int = 0
     lost: int = 0
     reconnects: int = 0
 
@@ -58,6 +60,8 @@ class Counts(msgspec.Struct):
             self.repeated += 1
         elif result == "failed":
             self.failed += 1
+        elif result == "cancelled":
+            self.cancelled += 1
         else:
             self.handed_back += 1
 
@@ -82,6 +86,10 @@ class Worker:
         self._queue: deque[Attempt] = deque()
         self._held: dict[Attempt, None] = {}  # dicts, not sets: what is done in their order can be done again
         self._running: dict[Attempt, asyncio.Task[None]] = {}
+        self._parked = Parking()
+        self._orders = runner.seat.orders
+        self._halted: Halt | None = None
+        self._unlisten: Callable[[], object] | None = None
         self._alone = False
         self._pool: dict[asyncio.Task[None], None] = {}
         self._errands: dict[asyncio.Task[None], None] = {}
@@ -99,18 +107,35 @@ class Worker:
 
     @property
     def state(self) -> State:
-        """Return "stalled" without a connection or with an attempt over its time, else "working" or "waiting"."""
+        """Return what this member does; see `WorkerStats`."""
+        return self.standing[0]
+
+    @property
+    def standing(self) -> tuple[State, str]:
+        """Return what this member does, and the same in a sentence."""
         limit_s = self._handler.timeout_s
-        now = self._now()
-        late = limit_s is not None and any(a.started_at + limit_s < now for a in self._running)
-        if late or not self._connected:
-            return "stalled"
-        return "working" if self._held else "waiting"
+        longest_s = max((self._now() - attempt.started_at for attempt in self._running), default=0.0)
+        if limit_s is not None and longest_s > limit_s:
+            return "stalled", f"it has been handling an event for {longest_s:.0f} s, its timeout is {limit_s:g} s"
+        if self._halted == "paused":
+            return "paused", f"it takes nothing until it is resumed, and holds {len(self._held)}"
+        if self._halted is not None and self._feed is None:
+            return "drained", "it has left its group until it is resumed"
+        if self._halted is not None:
+            return "draining", f"it finishes what it holds ({len(self._held)}), and leaves"
+        if not self._connected:
+            return "stalled", "it has no connection to its backend, and tries again"
+        busy = len(self._held) - len(self._parked)
+        return ("working", f"it holds {busy}") if busy else ("waiting", "it has joined, and there is nothing to do")
 
     @property
     def held(self) -> int:
         """How many deliveries this member holds."""
         return len(self._held)
+
+    def keeps(self, token: Token) -> bool:
+        """Return whether the delivery of that token is kept in hand until its paused run goes on."""
+        return any(attempt.delivery.token is token for attempt in self._parked.kept)
 
     def _now(self) -> float:
         return self._tools.clock.monotonic()
@@ -118,20 +143,33 @@ class Worker:
     # --- taking ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Join the group and begin to take."""
-        self._attach()
+        """Join the group and begin to take, unless other things are wanted of this member."""
+        if self._orders is not None:
+            self._halted = self._orders.halt
+            self._unlisten = self._orders.listen(self._steer)
+        if self._halted in (None, "paused"):
+            self._attach()
         self._plan_extension()
-        self._taking = asyncio.get_running_loop().create_task(self._take_forever(), name=f"take {self._group}")
+        if self._halted is None:
+            self._begin_taking()
+
+    def _begin_taking(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._taking = loop.create_task(self._take_forever(self._taking), name=f"take {self._group}")
 
     def _attach(self) -> None:
         self._feed = self._backend.attach(Inbox(self._group), self.member, self._pace.most)
         self._connected = True
 
-    async def _take_forever(self) -> None:
+    async def _take_forever(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])  # a feed is not for two at once
+            self._connected = self._feed is not None
         try:
             await self._take_until_stopped()
         finally:
-            self._connected = self._stopping  # ended by somebody else, it takes nothing more, and says so
+            # Ended by somebody else, it takes nothing more, and says so.
+            self._connected = self._stopping or self._halted is not None
 
     async def _take_until_stopped(self) -> None:
         failures = 0
@@ -155,18 +193,19 @@ class Worker:
             _log.warning("%s cannot join its group yet: %s", self._group, error)
 
     async def _take_once(self) -> None:
-        room = self._pace.room(len(self._held))
+        room = self._pace.room(len(self._held) - len(self._parked))
         if room <= 0 or self._alone:
             self._room.clear()
             await self._room.wait()
             return
-        assert self._feed is not None, "taking begins after joining"
+        if self._feed is None:
+            raise ConnectionLost("it has not joined its group")
         lanes: Sequence[Lane] = ()
         if self._lanes:
             lanes = next_order(10, self._turn)
             self._turn += 1
         self._receive(await self._feed.take(room, lanes))
-        if self._stopping:
+        if self._stopping or self._halted is not None:
             self._hand_back_queue()
         else:
             self._wake()
@@ -178,6 +217,7 @@ class Worker:
         self._empty.clear()
         if any(delivery.losses >= LOSS_LIMITS.alone for delivery in deliveries):
             self._alone = True  # it may kill this process: it runs while nothing else is held
+            self._give_back_parked()
 
     # --- working -----------------------------------------------------------------------------------------------------
 
@@ -305,11 +345,92 @@ class Worker:
             if task is not None and not task.cancelling():  # those of a batch share one
                 task.cancel()
 
+    # --- steering ----------------------------------------------------------------------------------------------------
+
+    def _steer(self) -> None:
+        """Do what is wanted now, of this member and of what it holds."""
+        orders = self._orders
+        if orders is None or self._stopping:
+            return
+        if orders.halt != self._halted:
+            self._halted = orders.halt
+            if self._halted is None:
+                self._go_on()
+            else:
+                self._hold_still(self._halted)
+        for attempt in self._parked.take_all():
+            self._park(attempt)
+        for attempt in list(self._running):
+            if self._withheld(attempt) == "cancelled":
+                self._cancel(attempt, "revoked")
+
+    def _withheld(self, attempt: Attempt) -> Literal["paused", "cancelled"] | None:
+        if self._orders is None or attempt.event is None:
+            return None
+        return self._orders.of_event(attempt.event, attempt.delivery, attempt.origin)
+
+    def _hold_still(self, halt: Halt) -> None:
+        """Take no more and hand back what is not begun; also what is, if its place is cancelled."""
+        if self._taking is not None:
+            self._taking.cancel()
+        self._hand_back_queue()
+        self._give_back_parked()
+        if halt == "cancelled":
+            for attempt in list(self._running):
+                self._cancel(attempt, "stopped")
+        self._run_errand(self._come_to_rest(halt, msgspec.structs.replace(self.counts)), "halt")
+
+    async def _come_to_rest(self, halt: Halt, before: Counts) -> None:
+        """Wait until nothing is held; leave, unless only paused; say what was done meanwhile."""
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
+        if self._held:
+            await self._empty.wait()
+        if self._halted != halt or self._orders is None:
+            return
+        if halt != "paused":
+            await self._leave_group()
+        done = {name: now - getattr(before, name) for name, now in msgspec.structs.asdict(self.counts).items()}
+        try:
+            await self._orders.tell("rests" if halt == "paused" else "left", **{n: c for n, c in done.items() if c})
+        except VagusError as error:
+            _log.warning("%s could not say that it holds nothing: %s", self._group, error)
+
+    def _go_on(self) -> None:
+        if self._feed is None:
+            self._reattach()
+        self._begin_taking()
+
+    def _park(self, attempt: Attempt) -> None:
+        """Keep a delivery of a paused run in hand where there is room; else let it be looked at again later."""
+        attempt.reset()
+        if self._withheld(attempt) != "paused" and not self._stopping and self._halted is None:
+            self._queue.append(attempt)
+            self._wake()
+        elif self._stopping or self._halted is not None or self._alone or len(self._parked) >= self._pace.spare:
+            self._give_back(attempt)
+        else:
+            self._parked.keep(attempt)
+            self._room.set()
+
+    def _give_back_parked(self) -> None:
+        for attempt in self._parked.take_all():
+            self._give_back(attempt)
+
+    def _give_back(self, attempt: Attempt) -> None:
+        later = not self._stopping and self._halted is None
+        after_s = self._parked.look_after_s(self._now()) if later else 0.0
+        attempt.result = "handed_back"
+        self._submit(attempt, Unit((), (Settle(attempt.delivery.token, Release(after_s)),)))
+
     # --- settling ----------------------------------------------------------------------------------------------------
 
     def _submit(self, attempt: Attempt, unit: Unit) -> None:
         if attempt.cancelled == "lost" or self._left:
             self._let_go(attempt)
+            return
+        if attempt.result == "paused":
+            self._park(attempt)
             return
         self._tools.committer.submit(unit, self._settled, attempt)
 
@@ -376,15 +497,19 @@ class Worker:
         self._plan("extend", self._handler.lease_s / EXTEND_EVERY, self._extend)
 
     def _extend(self) -> None:
-        if self._held:
-            task = asyncio.get_running_loop().create_task(self._extend_held(), name=f"extend {self._group}")
-            self._errands[task] = None
-            task.add_done_callback(self._errands.pop)
+        if self._held or (self._halted is not None and self._feed is not None):  # who takes nothing is to be heard of
+            self._run_errand(self._extend_held(), "extend")
         self._plan_extension()
 
+    def _run_errand(self, errand: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(errand, name=f"{name} {self._group}")
+        self._errands[task] = None
+        task.add_done_callback(self._errands.pop)
+
     async def _extend_held(self) -> None:
-        assert self._feed is not None, "leases exist after joining"
         held = list(self._held)
+        if self._feed is None:
+            return
         try:
             lost = await self._feed.extend([attempt.delivery.token for attempt in held], self._handler.lease_s)
         except BackendError as error:
@@ -405,6 +530,9 @@ class Worker:
         if attempt in self._queue:
             self._queue.remove(attempt)
             self._let_go(attempt)
+        elif attempt in self._parked:
+            self._parked.drop(attempt)
+            self._let_go(attempt)
 
     async def _sleep(self, delay_s: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -419,11 +547,14 @@ class Worker:
     async def stop(self, grace_s: float) -> None:
         """Take no more, finish what runs within `grace_s` seconds, hand back the rest, and leave the group."""
         self._stopping = True
+        if self._unlisten is not None:
+            self._unlisten()
         self._room.set()
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait([self._taking])
         self._hand_back_queue()
+        self._give_back_parked()
         if self._held:
             try:
                 async with asyncio.timeout(grace_s):
@@ -450,9 +581,13 @@ class Worker:
 
     async def _leave(self) -> None:
         self._left = True
+        await self._leave_group()
+
+    async def _leave_group(self) -> None:
+        feed, self._feed = self._feed, None
         try:
-            if self._feed is not None:
-                await self._feed.leave()
+            if feed is not None:
+                await feed.leave()
         except VagusError as error:
             _log.warning("%s could not say goodbye: %s", self._group, error)
 
