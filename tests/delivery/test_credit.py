@@ -50,3 +50,7 @@ def test_fixed_prefetch_is_kept_and_filled_by_the_quarter(held: int, room: int) 
     settle(pace, 1_000, 0.001, 0.0)
 
     assert (pace.credit, pace.most, pace.room(held)) == (8, 8, room)
+
+
+def test_spare_room_is_what_credit_may_grow_by_and_half_of_a_fixed_one() -> None:
+    assert (Pace(32).spare, Pace(32, 100).spare, Pace(32, 1).spare) == (MOST - 32, 50, 0)

@@ -62,7 +62,6 @@ async def test_drain_that_runs_out_of_time_says_what_is_still_held(url: str) -> 
         found = await steering.drain("shop.work", timeout_s=0.05, progress=told.append)
         assert (found.complete, found.held, found.finished) == (False, 1, 0)
         assert told[-1] == found
-        assert (await desk.app.stats()).workers[0].state == "draining" or True
         desk.go.set()
         await books(desk.app, acked=1)
 
