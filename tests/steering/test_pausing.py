@@ -161,8 +161,8 @@ async def test_large_paused_run_is_looked_at_within_its_rate() -> None:
 async def test_what_is_not_there_cannot_be_paused(url: str) -> None:
     desk = Desk(url)
     async with desk.app.running():
-        with pytest.raises(InvalidArgument, match=r"no group 'shop\.wrok': expected one of .*shop\.work"):
-            await desk.app.pause("shop.wrok")
+        with pytest.raises(InvalidArgument, match=r"no group 'shop\.werk': expected one of .*shop\.work"):
+            await desk.app.pause("shop.werk")
         with pytest.raises(InvalidArgument, match="no member 'm9': expected one of"):
             await desk.app.pause("work", member="m9")
         with pytest.raises(InvalidArgument, match="has no handler"):
