@@ -122,8 +122,8 @@ class Steering:
         try:
             await self._change("drain", group, member, "draining", why)
 
-            async def look() -> Drained:
-                return await self._look(subject, before, sum(told.values()), set(told))
+            async def look(silent: bool) -> Drained:
+                return await self._look(subject, before, told, silent)
 
             return await self._drained(subject, look, heard, timeout_s, progress)
         finally:
@@ -132,15 +132,16 @@ class Steering:
     async def _drained(
         self,
         subject: Subject,
-        look: Callable[[], Awaitable[Drained]],
+        look: Callable[[bool], Awaitable[Drained]],
         heard: asyncio.Event,
         timeout_s: float | None,
         progress: Progress | None,
     ) -> Drained:
         until = math.inf if timeout_s is None else self._clock.monotonic() + timeout_s
+        silent = False
         while True:
             heard.clear()
-            found = await look()
+            found = await look(silent)
             if progress is not None:
                 progress(found)
             if found.complete:
@@ -152,18 +153,31 @@ class Steering:
             left_s = until - self._clock.monotonic()
             if wanted is None or wanted.state != "draining" or left_s <= 0:
                 return found
-            timer = self._clock.call_later(min(LOOK_S, left_s), heard.set)
-            try:
-                await heard.wait()
-            finally:
-                timer.cancel()
+            silent = not await self._heard_within(heard, min(LOOK_S, left_s))
 
-    async def _look(self, subject: Subject, before: Sequence[Figures], handed_back: int, left: set[str]) -> Drained:
+    async def _heard_within(self, heard: asyncio.Event, wait_s: float) -> bool:
+        """Wait for news; return whether they came in time."""
+        over = asyncio.Event()
+
+        def end() -> None:
+            over.set()
+            heard.set()
+
+        timer = self._clock.call_later(wait_s, end)
+        try:
+            await heard.wait()
+        finally:
+            timer.cancel()
+        return not over.is_set()
+
+    async def _look(self, subject: Subject, before: Sequence[Figures], told: dict[str, int], silent: bool) -> Drained:
         now = await self._books(subject.name)
         info = await self._info(subject.name)
         if subject.member:
             held = sum(member.held for member in info.members if member.name == subject.member)
-            complete = subject.member in left or all(member.name != subject.member for member in info.members)
+            # Who left tells what it did; who died does not, and is found missing.
+            gone = all(member.name != subject.member for member in info.members)
+            complete = subject.member in told or (silent and gone)
         else:
             held = _sum(now, "held")
             complete = not held
@@ -172,7 +186,7 @@ class Steering:
             member=subject.member or None,
             complete=complete,
             finished=_sum(now, "acked") + _sum(now, "dead") - _sum(before, "acked") - _sum(before, "dead"),
-            handed_back=handed_back,
+            handed_back=sum(told.values()),
             held=held,
             backlog=_backlog(now),
         )
