@@ -10,6 +10,7 @@ from vagus.app.stats import AppStats
 from vagus.app.steering.steering import Drained, Steered
 from vagus.app.trial.trial import Trial
 from vagus.app.work.context import Context
+from vagus.delivery.route import Routes, Rule
 from vagus.errors import VagusError
 from vagus.message import Event, Wire
 from vagus.reliability.retry import Reject, Retry, RetryLater
@@ -31,6 +32,8 @@ __all__ = [
     "Retry",
     "RetryLater",
     "Router",
+    "Routes",
+    "Rule",
     "Run",
     "RunPart",
     "Steered",

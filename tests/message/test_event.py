@@ -355,3 +355,29 @@ def test_a_model_that_fails_in_its_own_way_is_a_mismatch() -> None:
 )
 def test_only_types_without_an_open_end_are_bounded(cls: type, bounded: bool) -> None:
     assert event_type(cls, topic="t").bounded is bounded
+
+
+@pytest.mark.requirement("R114", "R115")
+def test_class_says_what_its_events_are_and_hands_it_on() -> None:
+    class Click(Event, kind="telemetry"):
+        page: str
+
+    class Tap(Click):
+        finger: int
+
+    class Sale(Click, kind="command"): ...
+
+    @dataclasses.dataclass
+    class Plain:
+        page: str
+
+    kinds = [event_type(cls).kind for cls in (Click, Tap, Sale, Plain)]
+    assert kinds == ["telemetry", "telemetry", "command", "event"]
+
+
+@pytest.mark.contract("G19")
+def test_kind_that_is_none_is_refused_when_the_class_is_made() -> None:
+    with pytest.raises(InvalidArgument, match='kind of class Click: expected "event" or "command" or "telemetry"'):
+
+        class Click(Event, kind="noise"):  # type: ignore[call-arg]
+            page: str

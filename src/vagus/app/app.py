@@ -17,6 +17,8 @@ from vagus.app.handler import Handler, make_handler
 from vagus.app.opened import Opened
 from vagus.app.publisher import Receipt, publish_options, receipts_of
 from vagus.app.router import Declaration, Router
+from vagus.app.routing.assembly import RoutesLike, assemble, read_routes
+from vagus.app.routing.routed import Routed
 from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
 from vagus.app.steering.board import KEEP_S
@@ -26,9 +28,10 @@ from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock
+from vagus.delivery.route import Policy
 from vagus.delivery.subscription import group_name
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
-from vagus.message import Wire, check_group
+from vagus.message import Kind, Wire, check_group, check_kind
 from vagus.registry import DEFAULT_URL, create_backend
 
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Any]]
@@ -37,12 +40,14 @@ _log = logging.getLogger("vagus.app")
 
 
 class App(Router):
-    """Functions that handle events, on one backend.
+    """Functions that handle events, on one backend or several.
 
     `url`: the backend; default the environment's `VAGUS_URL`, else `sqlite:///vagus.db`. `name`: the first word of
     its groups; default the stem of the file that makes it. `namespace`: separates tenants and deployments on one
     backend. `grace_s`: how long running handlers may finish at shutdown. `lifespan`: an async context manager that
-    is given the app and held open while it is.
+    is given the app and held open while it is. `routes`: which topics go to which other backends, as a `Routes`, a
+    mapping, or the path of a TOML file; default the file in `VAGUS_ROUTES`. `state`: the URL of a store for runs,
+    joins and streams, where the backend has none.
 
     An app can be opened (`async with app`: it publishes), can handle beside other code (`async with app.running()`),
     or be all that a process does (`await app.work()`, `app.run()`, `vagus worker module:app`).
@@ -57,6 +62,8 @@ class App(Router):
         grace_s: float | str = 10.0,
         lifespan: Lifespan | None = None,
         clock: Clock | None = None,
+        routes: RoutesLike | None = None,
+        state: str | None = None,
     ) -> None:
         super().__init__()
         self.url = url or os.environ.get("VAGUS_URL") or DEFAULT_URL
@@ -65,6 +72,8 @@ class App(Router):
         self.grace_s = seconds(grace_s, "grace_s")
         self.clock = clock or SystemClock()
         self.topics = Topics(self.namespace)
+        self.state = state
+        self._routes = read_routes(routes)
         self._lifespan = lifespan
         self._handlers: dict[str, Handler] = {}
         self._provided: dict[Any, Callable[[], Any]] = {}
@@ -84,17 +93,20 @@ class App(Router):
         keep: float | str | None = None,
         max_events: int | None = None,
         wire: Wire | Literal["structured", "binary", "json"] | None = None,
+        kind: Kind | None = None,
     ) -> str:
         """Take settings for a topic, by name or by its event class; return its name.
 
         `priorities`: ten lanes, chosen with `publish(priority=…)`. `keep`: how long settled events are kept, and
         events that nobody listens to at all. `max_events`: how many unsettled events it holds before publishers get
-        `TopicFull`. `wire`: "structured", "binary", "json" or a `Wire`. On an app that is open, `await refresh()`
+        `TopicFull`. `wire`: "structured", "binary", "json" or a `Wire`. `kind`: "event", "command" or "telemetry",
+        for routing; default as its class says. On an app that is open, `await refresh()`
         makes it so at once.
         """
         changes: dict[str, Any] = {"priorities": priorities, "max_events": max_events}
         changes["keep_s"] = None if keep is None else seconds(keep, "keep")
         changes["wire"] = None if wire is None else wire_of(wire)
+        changes["kind"] = None if kind is None else check_kind(kind, f"topic {topic!r}")
         if max_events is not None and max_events < 1:
             raise InvalidArgument(f"max_events: expected a whole number of 1 or more, got {max_events!r}")
         return self.topics.configure(topic, **{name: value for name, value in changes.items() if value is not None})
@@ -145,7 +157,8 @@ class App(Router):
             return self  # under test it is open already
         if self._open is not None:
             raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
-        self._open = opened = Opened(self, create_backend(self.url, self.clock))
+        backend = self._assembled(lambda url: create_backend(url, self.clock))
+        self._open = opened = Opened(self, backend, routed=backend if isinstance(backend, Routed) else None)
         try:
             lifespan = self._lifespan
             await opened.open(self._provided, None if lifespan is None else lambda: lifespan(self))
@@ -154,6 +167,14 @@ class App(Router):
             raise
         self._stop.clear()
         return self
+
+    def _assembled(self, make: Callable[[str], Backend]) -> Backend:
+        return assemble(self.policy, self.url, self.state, self.topics, make)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The routing policy; None where all events go to one backend."""
+        return None if self._routes is None else self._routes.policy(self.url)
 
     async def __aexit__(self, *exc: object) -> None:
         """Let everything that was submitted land, and close."""
@@ -220,8 +241,9 @@ class App(Router):
         the one under test: `app.publish` stays in the trial. Trials share nothing, also two of one app at once.
         """
         clock = ManualClock()
-        watch = Watch(create_backend("memory://", clock))
-        opened = Opened(Scene(self, clock), watch)
+        backend = self._assembled(lambda url: create_backend("memory://", clock))
+        watch = Watch(backend)
+        opened = Opened(Scene(self, clock), watch, routed=backend if isinstance(backend, Routed) else None)
         provided = self._provided | {annotation: _factory(made) for annotation, made in (provide or {}).items()}
         entered = self._lifespan if lifespan else None
         with standing_in(self, opened):

@@ -18,6 +18,8 @@ from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.publisher import Publisher
+from vagus.app.routing.lanes import committer_for
+from vagus.app.routing.routed import Routed
 from vagus.app.signature import check_filled
 from vagus.app.stats import AppStats, WorkerStats
 from vagus.app.steering.board import Board
@@ -25,7 +27,6 @@ from vagus.app.steering.orders import Orders
 from vagus.app.steering.steering import Steering
 from vagus.app.topics import Topics
 from vagus.app.work.attempt import Seat, Tools
-from vagus.app.work.committer import Committer
 from vagus.app.work.join import JoinRunner
 from vagus.app.work.runner import Runner
 from vagus.app.work.worker import Worker
@@ -51,12 +52,16 @@ class Plan(Protocol):
 
 
 class Opened:
-    """What an app holds while it is open. `seed` makes its ids and delays the same again, for a simulation."""
+    """What an app holds while it is open.
 
-    def __init__(self, plan: Plan, backend: Backend, seed: int | None = None) -> None:
+    `seed` makes its ids and delays the same again, for a simulation. `routed`: the several backends in `backend`.
+    """
+
+    def __init__(self, plan: Plan, backend: Backend, seed: int | None = None, *, routed: Routed | None = None) -> None:
         self.plan = plan
         self.backend = backend
-        self.committer = Committer(backend)
+        self.routed = routed
+        self.committer = committer_for(backend, routed)
         self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
         self.workers: dict[str, Worker] = {}
@@ -107,7 +112,10 @@ class Opened:
         """Return the backend's store. Raises `UnsupportedCapability` when it has none."""
         store = self.backend.store
         if store is None:
-            raise UnsupportedCapability(f"{what} needs a store, and {self.capabilities.system} has none")
+            raise UnsupportedCapability(
+                f"{what} needs a store, and {self.capabilities.system} has none",
+                hint='App(…, state="sqlite:///state.db")',
+            )
         return store
 
     def need_board(self, what: str) -> Board:

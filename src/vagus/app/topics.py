@@ -9,17 +9,18 @@ import msgspec
 from vagus.backend import TopicSpec
 from vagus.delivery.lane import LANES
 from vagus.errors import InvalidHandler
-from vagus.message import DEFAULT_WIRE, EventType, Wire, check_topic, event_type, qualify
+from vagus.message import DEFAULT_WIRE, EventType, Kind, Wire, check_topic, event_type, qualify
 from vagus.message.duration import seconds as seconds
 
 
 class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire."""
+    """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire, kind."""
 
     priorities: bool = False
     keep_s: float | None = None
     max_events: int | None = None
     wire: Wire = DEFAULT_WIRE
+    kind: Kind | None = None
 
     def spec(self, name: str) -> TopicSpec:
         """Return the declaration of the topic on a backend."""
@@ -59,7 +60,10 @@ class Topics:
         Raises `InvalidHandler` when another class of the app has the same topic.
         """
         found = event_type(cls)
-        known = self._types.setdefault(found.topic, found)
+        known = self._types.get(found.topic)
+        if known is None:
+            self.revision += 1
+            known = self._types[found.topic] = found
         if known.cls is not cls:
             raise InvalidHandler(
                 f"topic {found.topic!r} carries {known.cls.__qualname__}, it cannot carry {cls.__qualname__} too",
@@ -70,6 +74,16 @@ class Topics:
     def type_of(self, topic: str) -> EventType | None:
         """Return the class that travels on a topic, None when the app knows none."""
         return self._types.get(topic)
+
+    def kind_of(self, topic: str) -> Kind:
+        """Return what the events of a topic are: as its settings say, else its class; "event" where nothing says."""
+        etype = self._types.get(topic)
+        return self.settings(topic).kind or (etype.kind if etype else "event")
+
+    @property
+    def known(self) -> list[str]:
+        """The topics of which something is known, settings or a class, sorted."""
+        return sorted({*self._settings, *self._types})
 
     def qualified(self, topic: str) -> str:
         """Return the name by which backends know a topic, a pattern or a group."""
@@ -85,8 +99,7 @@ class Topics:
 
     def specs(self) -> list[TopicSpec]:
         """Return the declarations of all topics that the app knows."""
-        names = sorted({*self._settings, *self._types})
-        return [self.settings(name).spec(self.qualified(name)) for name in names]
+        return [self.settings(name).spec(self.qualified(name)) for name in self.known]
 
     @property
     def prioritised(self) -> bool:

@@ -3,7 +3,7 @@
 from vagus.message.body.limit import Limits
 from vagus.message.codec import decode, encode, extensions
 from vagus.message.envelope import STRUCTURED, CloudEvent, Envelope
-from vagus.message.event import Event, EventType, event_type
+from vagus.message.event import Event, EventType, Kind, check_kind, event_type
 from vagus.message.foreign import ForeignFields
 from vagus.message.format import CODECS, Codec
 from vagus.message.ident import derived_id, foreign_id, uuid7_text
@@ -34,9 +34,11 @@ __all__ = [
     "Event",
     "EventType",
     "ForeignFields",
+    "Kind",
     "Limits",
     "Wire",
     "check_group",
+    "check_kind",
     "check_pattern",
     "check_topic",
     "child_traceparent",

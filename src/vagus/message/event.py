@@ -12,7 +12,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -24,16 +24,20 @@ from vagus.message.topic import check_topic, snake
 
 Written = TypeVar("Written")
 
+Kind: TypeAlias = Literal["event", "command", "telemetry"]
+"""What events of a class are: facts, orders to do something, or readings of which many come and one says little."""
+
 _MODULE = re.compile(r"\b(?:\w+\.)+(?=\w)")
 _NOT_A_KEY = (bytes, bytearray, list, tuple, dict, set, frozenset)
 
 
 class Declared(NamedTuple):
-    """What a class says of itself: its topic, the field that is its key, whether it ends a run."""
+    """What a class says of itself: its topic, the field that is its key, whether it ends a run, what it is."""
 
     topic: str
     key: str | None
     final: bool
+    kind: Kind = "event"
 
 
 def _topic(cls: type, topic: str | None) -> str:
@@ -51,9 +55,18 @@ def _key(cls: type, fields: tuple[str, ...] | None, key: str | None) -> str | No
     return key
 
 
+def check_kind(kind: Any, what: str) -> Kind:
+    """Return `kind` if it is one; raises InvalidArgument, `what` naming the class or the topic that it is said of."""
+    if kind not in get_args(Kind):
+        expected = " or ".join(f'"{one}"' for one in get_args(Kind))
+        raise InvalidArgument(f"kind of {what}: expected {expected}, got {kind!r}", expected=expected)
+    found: Kind = kind
+    return found
+
+
 @typing.dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class EventMeta(msgspec.StructMeta):
-    """Takes `topic=`, `key=` and `final=` out of a class statement; other keywords are msgspec's own."""
+    """Takes `topic=`, `key=`, `final=` and `kind=` out of a class statement; other keywords are msgspec's own."""
 
     def __new__(
         mcls,
@@ -64,6 +77,7 @@ class EventMeta(msgspec.StructMeta):
         topic: str | None = None,
         key: str | None = None,
         final: bool | None = None,
+        kind: Kind | None = None,
         **options: Any,
     ) -> EventMeta:
         cls = super().__new__(mcls, name, bases, namespace, **options)
@@ -71,7 +85,9 @@ class EventMeta(msgspec.StructMeta):
         if inherited is not None:
             key = inherited.key if key is None else key
             final = inherited.final if final is None else final
-        declared = Declared(_topic(cls, topic), _key(cls, cls.__struct_fields__, key), bool(final))
+            kind = inherited.kind if kind is None else kind
+        what = check_kind("event" if kind is None else kind, f"class {name}")
+        declared = Declared(_topic(cls, topic), _key(cls, cls.__struct_fields__, key), bool(final), what)
         type.__setattr__(cls, "__vagus__", declared)
         return cls
 
@@ -85,9 +101,11 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
 
     Class keywords: `topic` (default: the qualified name in dotted snake case, here `user_query`; never inherited),
     `key` (the field that events are ordered by; default: none), `final` (whether such an event ends its run;
-    default: no), and every option of msgspec's structs (`kw_only`, `rename`, …).
+    default: no), `kind` ("event", "command" or "telemetry", for routing by what events are; default: "event"), and
+    every option of msgspec's structs (`kw_only`, `rename`, …).
 
-    Raises InvalidTopic for an illegal topic and InvalidArgument for a key that is no field, when the class is made.
+    Raises InvalidTopic for an illegal topic and InvalidArgument for a key that is no field or a kind that is none,
+    when the class is made.
     """
 
 
@@ -97,11 +115,11 @@ class EventType:
     Made by `event_type`, once per class.
     """
 
-    __slots__ = ("_readers", "bounded", "cls", "final", "key", "structured", "topic")
+    __slots__ = ("_readers", "bounded", "cls", "final", "key", "kind", "structured", "topic")
 
     def __init__(self, cls: type, declared: Declared) -> None:
         self.cls = cls
-        self.topic, self.key, self.final = declared
+        self.topic, self.key, self.final, self.kind = declared
         data = dict[str, Any] if cls is dict else cls
         #: Whether the type itself keeps data shallow, so that nobody needs to measure.
         self.bounded = _is_bounded(msgspec.inspect.type_info(data), ())
@@ -205,7 +223,8 @@ def _event_type(cls: type, topic: str | None, key: str | None, final: bool | Non
         final = declared.final if final is None else final
     if cls is dict and topic is None:
         raise InvalidTopic("events that are plain dicts need a topic: expected topic='rag.user_query'")
-    known = Declared(_topic(cls, topic), _key(cls, fields, key), bool(final))
+    kind = "event" if declared is None else declared.kind
+    known = Declared(_topic(cls, topic), _key(cls, fields, key), bool(final), kind)
     try:
         return EventType(cls, known)
     except NameError as error:

@@ -1,0 +1,1 @@
+"""How do several backends become one? Events go where their topic's route says, and one seam hides that."""
