@@ -25,6 +25,7 @@ from vagus.app.stats import AppStats, WorkerStats
 from vagus.app.steering.board import Board
 from vagus.app.steering.orders import Orders
 from vagus.app.steering.steering import Steering
+from vagus.app.steering.wanted import wanted_of_groups
 from vagus.app.topics import Topics
 from vagus.app.work.attempt import Seat, Tools
 from vagus.app.work.join import JoinRunner
@@ -221,12 +222,8 @@ class Opened:
         return AppStats(tuple(figures), tuple(workers), await self._steered())
 
     async def _steered(self) -> dict[str, str]:
-        if self.board is None:
-            return {}
-        await self.board.refresh()
-        groups = self.board.among("group")
-        names = map(self.plan.topics.qualified, self.plan.handlers)
-        return {name: groups[name].state for name in names if name in groups}
+        names = [self.plan.topics.qualified(name) for name in self.plan.handlers]
+        return {name: wanted.state for name, wanted in (await wanted_of_groups(self.backend.store, names)).items()}
 
     def keeps(self, token: Token) -> bool:
         """Return whether a delivery is only kept in hand until its paused run goes on."""

@@ -12,15 +12,23 @@ SUMMARIES = {
     "topics": "List topics and what they hold.",
     "groups": "List groups and their backlogs, or drop one.",
     "dead": "Look at dead letters, send them again, discard them.",
+    "pause": "Let a group, a member or a run wait.",
+    "resume": "Let a group, a member or a run go on.",
+    "cancel": "Cancel a run, or what a group has to do.",
+    "drain": "Finish what runs, hand back the rest, and wait.",
     "doctor": "Look for what is wrong with a backend.",
     "check": "Hold a backend to the delivery contract.",
     "bench": "Measure how fast vagus is on this machine.",
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 
+HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steer")
+"""The subcommands that share a module, and its name; each is the attribute of its own name there."""
+
 main = Commands(
     name="vagus",
     package="vagus.cli.commands",
     summaries=SUMMARIES,
+    homes=HOMES,
     help="Carries events between the parts of an AI system, with one delivery contract on every broker.",
 )

@@ -32,13 +32,18 @@ class Listing(click.Group):
 class Commands(click.Group):
     """A group whose subcommands are the attribute `command` of modules of the same name in `package`.
 
+    `homes`: those that are in a module of another name, under their own.
+
     Ends with 0 (ok), 1 (a problem), 2 (wrong use) or 3 (cannot reach the backend).
     """
 
-    def __init__(self, *, package: str, summaries: Mapping[str, str], **options: Any) -> None:
+    def __init__(
+        self, *, package: str, summaries: Mapping[str, str], homes: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(context_settings={"help_option_names": ["-h", "--help"]}, **options)
         self._package = package
         self._summaries = summaries
+        self._homes = homes or {}
         self.params.append(click.Option(["--version"], is_flag=True, is_eager=True, callback=_version, help="Show it."))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,7 +54,9 @@ class Commands(click.Group):
         """Load the module of one subcommand."""
         if cmd_name not in self._summaries:
             return None
-        found = importlib.import_module(f"{self._package}.{cmd_name}").command
+        home = self._homes.get(cmd_name)
+        module = importlib.import_module(f"{self._package}.{home or cmd_name}")
+        found = getattr(module, cmd_name if home else "command")
         return found if isinstance(found, click.Command) else None
 
     def resolve_command(

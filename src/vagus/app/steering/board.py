@@ -110,15 +110,6 @@ class Board:
         await self._look_at([subject.key])
         return self._wanted.get(subject.key)
 
-    def among(self, kind: Kind) -> dict[str, Wanted]:
-        """Return all that is wanted of subjects of that kind, as far as it was heard here, by name (and member)."""
-        prefix = f"{PREFIX}{kind}/"
-        return {key[len(prefix) :]: wanted for key, wanted in self._wanted.items() if key.startswith(prefix)}
-
-    async def refresh(self) -> None:
-        """Look at all that is wanted as it stands in the store; for a board that is not open."""
-        await self._look_at_all()
-
     def listen(self, listener: Listener) -> Callable[[], object]:
         """Call `listener` on the loop after every change that is heard of; return what ends that.
 

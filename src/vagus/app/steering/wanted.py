@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from vagus.store import Append, Change
+from vagus.store import Append, Change, Store
 
 Kind: TypeAlias = Literal["group", "backlog", "run", "member"]
 
@@ -51,6 +51,13 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     who: str
     why: str = ""
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+async def wanted_of_groups(store: Store | None, groups: Sequence[str]) -> dict[str, Wanted]:
+    """Return what is wanted of those of `groups` that are not simply to run, as it stands in the store."""
+    values = [] if store is None else await store.get([Subject("group", name).key for name in groups])
+    found = {name: value.body for name, value in zip(groups, values, strict=False) if value is not None}
+    return {name: msgspec.json.decode(body, type=Wanted) for name, body in found.items()}
 
 
 class Changed(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import click
 import msgspec
 
 from vagus.app.app import App
-from vagus.app.steering.wanted import Subject, Wanted
+from vagus.app.steering.wanted import wanted_of_groups
 from vagus.backend import Ago, Backend, Capabilities, Catalogue
 from vagus.cli.failure import with_url
 from vagus.cli.findings import findings
@@ -85,18 +84,10 @@ async def examine(backend: Backend, capabilities: Capabilities, app: App | None 
         books=books,
         open_letters=letters,
         recent={topic: records for topic, records in read.items() if records},
-        wanted=await _wanted(backend, names),
+        wanted=await wanted_of_groups(backend.store, names),
         now=time.time(),
         app=app,
     )
-
-
-async def _wanted(backend: Backend, groups: Sequence[str]) -> dict[str, Wanted]:
-    if backend.store is None:
-        return {}
-    values = await backend.store.get([Subject("group", name).key for name in groups])
-    found = {name: value.body for name, value in zip(groups, values, strict=True) if value is not None}
-    return {name: msgspec.json.decode(body, type=Wanted) for name, body in found.items()}
 
 
 def _code_alone(capabilities: Capabilities, app: App) -> Examined:

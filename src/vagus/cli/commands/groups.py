@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from vagus.app.steering.wanted import Wanted, wanted_of_groups
 from vagus.backend import Figures, GroupInfo, Inbox
 from vagus.cli.group import Listing
 from vagus.cli.option import json_option, url_option
@@ -32,15 +33,22 @@ def list_groups(url: str | None, as_json: bool) -> None:
 
     READY: not handed out yet. HELD: being handled. WAITING: for a retry or a due time. PARKED: for their key to
     become free. DEAD: dead letters ever made. LOST: leases that lapsed. OLDEST: age of the oldest ready event.
+    STATE, shown where any is not running: paused or draining.
     """
-    groups = asyncio.run(_groups(url))
+    groups, wanted = asyncio.run(_groups(url))
     if as_json:
-        print_json([as_record(info, books) for info, books in groups])
+        records = [as_record(info, books) for info, books in groups]
+        print_json([{**one, "state": _state(wanted, one["group"])} for one in records])
     elif not groups:
         click.echo("no groups yet")
     else:
-        columns = ("GROUP", ">MEMBERS", ">READY", ">HELD", ">WAITING", ">PARKED", ">DEAD", ">LOST", ">OLDEST")
-        print_table(columns, [_row(info, books) for info, books in groups])
+        columns = ("GROUP", "STATE", ">MEMBERS", ">READY", ">HELD", ">WAITING", ">PARKED", ">DEAD", ">LOST", ">OLDEST")
+        rows = [_row(info, books) for info, books in groups]
+        states = [_state(wanted, info.spec.name) for info, _ in groups]
+        if set(states) == {"running"}:
+            print_table([name for name in columns if name != "STATE"], rows)
+        else:
+            print_table(columns, [(name, state, *more) for (name, *more), state in zip(rows, states, strict=True)])
 
 
 @command.command("drop")
@@ -53,10 +61,15 @@ def drop_group(group: str, member: str | None, yes: bool, url: str | None) -> No
     asyncio.run(_drop(url, group, member, yes))
 
 
-async def _groups(url: str | None) -> list[Group]:
+def _state(wanted: dict[str, Wanted], group: str) -> str:
+    return wanted[group].state if group in wanted else "running"
+
+
+async def _groups(url: str | None) -> tuple[list[Group], dict[str, Wanted]]:
     async with opened(url, "vagus groups ls") as (backend, _):
         catalogue = await backend.describe()
-        return [(info, await backend.stats(info.spec.name)) for info in catalogue.groups]
+        wanted = await wanted_of_groups(backend.store, [info.spec.name for info in catalogue.groups])
+        return [(info, await backend.stats(info.spec.name)) for info in catalogue.groups], wanted
 
 
 async def _drop(url: str | None, group: str, member: str | None, yes: bool) -> None:
