@@ -30,7 +30,9 @@
         ├── RunFailed
         │   └── RunCancelled
         ├── RunTimeout
-        └── NotSettled
+        ├── NotSettled
+        ├── ReplayConflict
+        └── HistoryGone
 
 Each error carries its facts as attributes, a stable `code`, the `exit_code` that a command ends with, and a
 `hint`: what to do about it, with a command to copy where there is one. Secrets in URLs are masked by whoever
@@ -247,3 +249,15 @@ class NotSettled(ControlError):
     """An app under test did not come to rest: handlers still run, or what the test waits for never began."""
 
     code = "V405"
+
+
+class ReplayConflict(ControlError):
+    """Another replay into the same group is under way, or another process carries out this one; both are named."""
+
+    code = "V411"
+
+
+class HistoryGone(ControlError):
+    """Events that are needed from the beginning on are no longer kept; the topic and how many are gone are named."""
+
+    code = "V412"

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 import vagus
 from tools.markers import ROOT
 
-PUBLIC = ("vagus", "vagus.message", "vagus.testing", "vagus.testing.conformance")
+PUBLIC = ("vagus", "vagus.history", "vagus.message", "vagus.testing", "vagus.testing.conformance")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CODE = [path for home in ("src", "tests", "tools") for path in sorted((ROOT / home).rglob("*.py"))]
 MOST_PACKAGES = 15

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vagus.reliability.dedupe import letter_id, mark_id, output_id, published, redriven, retried
+from vagus.reliability.dedupe import letter_id, mark_id, output_id, published, redriven, replayed, retried
 
 EVENTS = st.tuples(st.text(alphabet="ab:0/1r", max_size=8), st.text(alphabet="ab:0/1r", max_size=8), st.integers(0, 20))
 PLACES = st.tuples(
@@ -64,6 +64,11 @@ def test_a_handler_that_runs_again_publishes_the_same_ids() -> None:
 @pytest.mark.contract("G7", "G12")
 def test_a_second_redrive_is_not_taken_for_the_first() -> None:
     assert redriven("letter", 1) != redriven("letter", 2)
+
+
+@pytest.mark.contract("G12", "G14")
+def test_replays_differ_by_place_and_by_generation() -> None:
+    assert len({replayed(topic, place, number) for topic in "ab" for place in (1, 2) for number in (1, 2)}) == 8
 
 
 def test_marks_on_one_letter_differ_by_change_and_number() -> None:

@@ -255,6 +255,24 @@ class App(Router):
                 await opened.stop()
                 await opened.close()
 
+    @asynccontextmanager
+    async def beside(self, backend: Backend, handlers: Mapping[str, Handler]) -> AsyncIterator[Opened]:
+        """Let `handlers` work on a backend of the caller's making, with all that this app provides: for a replay.
+
+        `handlers`: by the names of their groups, made of the app's own. In the block, and in the handlers, that is
+        where `app.publish` goes. The app itself may be open or not, and is not touched.
+        """
+        opened = Opened(Scene(self, self.clock, self.grace_s, handlers), backend)
+        lifespan = self._lifespan
+        with standing_in(self, opened):
+            try:
+                await opened.open(self._provided, None if lifespan is None else lambda: lifespan(self))
+                await opened.start(None)
+                yield opened
+            finally:
+                await opened.stop()
+                await opened.close()
+
     def _opened(self) -> Opened:
         opened = opened_in_trial(self) or self._open
         if opened is None:

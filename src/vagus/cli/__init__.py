@@ -9,6 +9,9 @@ SUMMARIES = {
     "worker": "Run the handlers of an app until told to stop.",
     "publish": "Publish events to a topic.",
     "tail": "Watch the events of topics as they come.",
+    "replay": "Hand out again what lies in the log: to a group, beside it, or into a file.",
+    "export": "Write what lies in the log as JSON lines.",
+    "import": "Store the events of JSON lines, each once.",
     "topics": "List topics and what they hold.",
     "groups": "List groups and their backlogs, or drop one.",
     "dead": "Look at dead letters, send them again, discard them.",
@@ -22,8 +25,12 @@ SUMMARIES = {
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 
-HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steer")
-"""The subcommands that share a module, and its name; each is the attribute of its own name there."""
+HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steer") | {
+    "replay": "history.replay",
+    "export": "history.export",
+    "import": "history.import_",
+}
+"""The subcommands in a module of another name, and that name; where several share it, each is there under its own."""
 
 main = Commands(
     name="vagus",

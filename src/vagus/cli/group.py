@@ -32,7 +32,7 @@ class Listing(click.Group):
 class Commands(click.Group):
     """A group whose subcommands are the attribute `command` of modules of the same name in `package`.
 
-    `homes`: those that are in a module of another name, under their own.
+    `homes`: those that are in a module of another name; under their own name where several share it.
 
     Ends with 0 (ok), 1 (a problem), 2 (wrong use) or 3 (cannot reach the backend).
     """
@@ -54,9 +54,8 @@ class Commands(click.Group):
         """Load the module of one subcommand."""
         if cmd_name not in self._summaries:
             return None
-        home = self._homes.get(cmd_name)
-        module = importlib.import_module(f"{self._package}.{home or cmd_name}")
-        found = getattr(module, cmd_name if home else "command")
+        module = importlib.import_module(f"{self._package}.{self._homes.get(cmd_name, cmd_name)}")
+        found = getattr(module, "command", None) or getattr(module, cmd_name, None)
         return found if isinstance(found, click.Command) else None
 
     def resolve_command(

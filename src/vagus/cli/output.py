@@ -90,6 +90,11 @@ def span(seconds: float | None) -> str:
     return f"{seconds:.1f}".removesuffix(".0") + "s"
 
 
+def progress(count: int, label: str) -> Any:
+    """Return a context that shows a progress bar of `count` steps on stderr, where that is a terminal."""
+    return click.progressbar(length=count, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
 def size(count: float) -> str:
     """Return a number of bytes in a readable unit (`12 kB`, `3.4 MB`)."""
     for unit in ("B", "kB", "MB"):

@@ -17,15 +17,16 @@ from vagus.registry import DEFAULT_URL, create_backend
 
 
 @asynccontextmanager
-async def opened(url: str | None, command: str) -> AsyncIterator[tuple[Backend, Capabilities]]:
+async def opened(url: str | None, command: str, *, make: bool = False) -> AsyncIterator[tuple[Backend, Capabilities]]:
     """Open the backend of `url` for the command of that name, and close it afterwards.
 
     Raises UsageError where no URL was given, or where the backend lives inside one process: this command is another
     process, and would look at an empty one. Raises ConnectFailed where it cannot be reached, or where there is no
-    database file: to look at something must not make it.
+    database file: to look at something must not make it, unless `make` says so.
     """
     backend_url = named(url, command)
-    _must_be_there(backend_url)
+    if not make:
+        _must_be_there(backend_url)
     backend = create_backend(backend_url)
     capabilities = await backend.open()
     try:

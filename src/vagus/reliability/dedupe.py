@@ -9,6 +9,7 @@ time-ordered id, because an index over names in random order is several times sl
 | retry through the inbox | inbox     | ... and the step, which the note counts up and never repeats |
 | dead letter             | `$dead.G` | id of the letter: group, member, event, generation, place |
 | redrive                 | inbox     | id of the letter, and the generation that it starts   |
+| replay                  | inbox     | topic and position, and the generation that it starts |
 | mark on a letter        | `$dead.G` | id of the mark                                        |
 """
 
@@ -20,7 +21,7 @@ _LETTER = -1  # outputs of a handling count from 0
 
 
 def published(source: str, id: str, generation: int = 0) -> str:
-    """Return the dedupe of a publish, an output, a replay: the event's own identity.
+    """Return the dedupe of a publish, an output, an import: the event's own identity.
 
     Ids and sources may hold any character; the length of the id at the end keeps them apart.
     """
@@ -51,6 +52,11 @@ def letter_id(event_id: str, generation: int, group: str, member: str | None, to
 def redriven(letter: str, generation: int) -> str:
     """Return the dedupe of a redrive of the letter with that id, which starts `generation`."""
     return f"{letter}:redriven:{generation}"
+
+
+def replayed(topic: str, position: int | str, generation: int) -> str:
+    """Return the dedupe of a replay into an inbox: by place, since an event there may have no id that can be read."""
+    return f"{topic}#{position}:replayed:{generation}"
 
 
 def mark_id(letter: str, change: str, number: int = 0) -> str:

@@ -63,19 +63,22 @@ class Tried(Protocol):
 
 
 class Scene:
-    """A trial's own surroundings of an app: its declarations, another clock, no time for goodbyes."""
+    """Other surroundings of an app: its declarations, another clock, no time for goodbyes, perhaps other handlers."""
 
-    def __init__(self, app: Tried, clock: ManualClock) -> None:
+    def __init__(
+        self, app: Tried, clock: Clock, grace_s: float = 0.0, handlers: Mapping[str, Handler] | None = None
+    ) -> None:
         self._app = app
+        self._handlers = handlers
         self.name = app.name
         self.topics = app.topics
-        self.clock: Clock = clock
-        self.grace_s = 0.0
+        self.clock = clock
+        self.grace_s = grace_s
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """The app's own: what is added to it during the trial is there after `refresh`."""
-        return self._app.handlers
+        """The app's own, unless others were given: what is added to it during a trial is there after `refresh`."""
+        return self._app.handlers if self._handlers is None else self._handlers
 
 
 def opened_in_trial(app: object) -> Opened | None:

@@ -40,7 +40,11 @@ WHERE log.name = ? ORDER BY event.place & ((1 << 40) - 1)
 
 
 class SqliteWitness:
-    """Opens the file anew for each look, as `sqlite3 FILE` would."""
+    """Opens the file anew for each look, as `sqlite3 FILE` would.
+
+    `sqlite3` and `apsw` are two copies of SQLite, and within one process the one takes the other's locks away when it
+    closes the file: while something here writes, append from another process.
+    """
 
     def append(self, url: str, topic: str, body: bytes, age_s: float = 0.0) -> None:
         """Add an event to the only lane of a topic."""
