@@ -126,7 +126,7 @@ def test_side_group_with_a_dead_letter_ends_with_one_and_stays(say: Say, shop: P
         (["--since", "1d", "--to", "side:fix", "--rate", "fast"], "events per second"),
         (["--since", "1d", "--to", "group", "--group", "slip"], "no group 'slip'"),
         (["--from-position", "3", "--to", "group"], "a place in one topic"),
-        (["clik", "--since", "1d", "--to", "side:fix"], "did you mean 'click'?"),
+        (["visit.click", "--since", "1d", "--to", "side:fix"], "there is no topic 'visit.click'"),
         (["--since", "1d", "--to", "group", "--where", "user"], "names no field and value"),
         (["not a topic", "--since", "1d", "--to", "group"], "not a legal topic"),
     ],
