@@ -3,6 +3,7 @@
 from vagus.app.app import App
 from vagus.app.effects.ledger import Effects
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
+from vagus.app.middleware.passage import Outgoing
 from vagus.app.publisher import Receipt
 from vagus.app.router import Router
 from vagus.app.run import Run, RunPart
@@ -13,7 +14,7 @@ from vagus.app.work.context import Context
 from vagus.delivery.route import Routes, Rule
 from vagus.errors import VagusError
 from vagus.message import Event, Wire
-from vagus.reliability.retry import Reject, Retry, RetryLater
+from vagus.reliability.retry import Drop, Reject, Retry, RetryLater
 
 __version__ = "0.1.0"
 
@@ -23,10 +24,12 @@ __all__ = [
     "Context",
     "ControlEvent",
     "Drained",
+    "Drop",
     "Effects",
     "ErrorEvent",
     "Event",
     "JoinTimeout",
+    "Outgoing",
     "Receipt",
     "Reject",
     "Retry",

@@ -12,8 +12,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
+import msgspec
+
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.handler import Handler, make_handler
+from vagus.app.middleware.out import first_of_run, publish_through
 from vagus.app.opened import Opened
 from vagus.app.publisher import Receipt, publish_options, receipts_of
 from vagus.app.router import Declaration, Router
@@ -121,7 +124,7 @@ class App(Router):
 
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""
-        for declaration in router.declared:
+        for declaration in router.take():
             self._add(declaration)
 
     def _add(self, declaration: Declaration) -> None:
@@ -132,6 +135,7 @@ class App(Router):
             declaration.options,
             declaration.join_s,
         )
+        handler = msgspec.structs.replace(handler, layers=declaration.layers)
         for cls in handler.signature.returns:
             self.topics.learn(cls)
         group = group_name(self.name, handler.name, handler.group)
@@ -143,6 +147,9 @@ class App(Router):
             )
         self._handlers[group] = handler
         super()._add(declaration)
+
+    def _closed(self) -> bool:
+        return super()._closed() or self._open is not None or opened_in_trial(self) is not None
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -295,15 +302,18 @@ class App(Router):
     async def publish(self, events: list[Any], **options: Any) -> list[Receipt]: ...
     @overload
     async def publish(self, events: Any, **options: Any) -> Receipt: ...
-    async def publish(self, events: Any, **options: Any) -> Receipt | list[Receipt]:
+    async def publish(self, events: Any, **options: Any) -> Any:
         """Publish an event, or a list of events together; return when they are stored.
 
         The options are those of `PublishOptions`. Raises `NoGroup` when nobody ever declared to listen, `TopicFull`,
         `DiskFull`, `PublishUnconfirmed` when the outcome is unknown (publish again with the same `id`), and
-        `InvalidArgument` for what cannot be published. Of a list, all are stored or none.
+        `InvalidArgument` for what cannot be published. Of a list, all are stored or none (on each backend). The
+        receipt of an event that middleware has dropped says why.
         """
         opened = self._opened()
         made = publish_options(options)
+        if self._layers.publish:
+            return await publish_through(self._layers, events, made, opened.publisher, opened.committer)
         if not isinstance(events, list):
             put, event = opened.publisher.first(events, made)
             return receipts_of(await opened.committer.commit(Unit((put,))), (event,), made.topic)[0]
@@ -330,7 +340,7 @@ class App(Router):
         store = opened.need_store("a run")
         made = publish_options(options)
         wanted = until_text(until, self.topics)
-        put, first = opened.publisher.first(event, made, until=wanted)
+        put, first = await first_of_run(self._layers, event, made, opened.publisher, wanted)
         now = opened.plan.clock.now()
         deadline_at = None if deadline_s is None else now + seconds(deadline_s, "deadline_s")
         change = record_change(first.id, RunRecord(wanted, now, deadline_at))

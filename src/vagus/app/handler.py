@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from vagus.app.effects.ledger import Effects, effects_of
+from vagus.app.middleware.layers import NONE, Layers
 from vagus.app.signature import Signature, read_signature
 from vagus.app.topics import seconds
 from vagus.backend import GroupSpec, Mode
@@ -51,7 +52,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
-    """A handler as it was declared; `patterns` and `group` without the app's namespace. `join_s`: see `App.join`."""
+    """A handler as it was declared; `patterns` and `group` without the app's namespace.
+
+    `join_s`: see `App.join`. `layers`: the middleware of its router.
+    """
 
     function: Callable[..., Any]
     name: str
@@ -71,6 +75,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     join_s: float | None = None
     effects: Effects | None = None
+    layers: Layers = NONE
 
     def spec(self, group: str, patterns: tuple[str, ...]) -> GroupSpec:
         """Return the declaration of the handler's group under its full name."""

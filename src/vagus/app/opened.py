@@ -17,6 +17,7 @@ import msgspec
 from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
+from vagus.app.middleware.layers import Layers
 from vagus.app.publisher import Publisher
 from vagus.app.routing.lanes import committer_for
 from vagus.app.routing.routed import Routed
@@ -50,6 +51,10 @@ class Plan(Protocol):
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """The handlers by the names of their groups."""
+
+    @property
+    def layers(self) -> Layers:
+        """The middleware around all of them."""
 
 
 class Opened:
@@ -180,6 +185,7 @@ class Opened:
 
     def _runner(self, seat: Seat, executor: Callable[[], Executor]) -> Runner:
         handler = seat.handler
+        seat.layers = self.plan.layers.around(handler.layers)
         if handler.effects is not None:
             return EffectRunner(seat, self._values, executor, handler.effects)
         return (Runner if handler.join_s is None else JoinRunner)(seat, self._values, executor)
@@ -211,6 +217,7 @@ class Opened:
                 held=worker.held,
                 handled=worker.counts.handled,
                 repeated=worker.counts.repeated,
+                dropped=worker.counts.dropped,
                 failed=worker.counts.failed,
                 handed_back=worker.counts.handed_back,
                 cancelled=worker.counts.cancelled,

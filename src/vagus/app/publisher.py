@@ -59,12 +59,16 @@ def publish_options(options: Mapping[str, Any]) -> PublishOptions:
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What became of a published event: it is stored. `duplicate`: it was before, and nothing changed."""
+    """What became of a published event: it is stored. `duplicate`: it was before, and nothing changed.
+
+    `dropped`: why middleware let it go; then it is not stored, and has no id unless one was given.
+    """
 
     id: str
     topic: str
     position: Position | None
     duplicate: bool = False
+    dropped: str | None = None
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from vagus.app.handler import Options
+from vagus.app.middleware.layers import NONE, Layers, named
 from vagus.app.topics import seconds
 from vagus.errors import InvalidArgument, InvalidHandler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Middleware = TypeVar("Middleware", bound=Callable[..., Any])
 
 JOIN_S = 60.0
 """How long a join waits for the missing events, in seconds, unless told otherwise."""
@@ -24,6 +26,7 @@ class Declaration(msgspec.Struct, frozen=True):
     sources: tuple[type | str, ...]
     options: Options
     join_s: float | None = None
+    layers: Layers = NONE
 
 
 class Router:
@@ -31,6 +34,8 @@ class Router:
 
     def __init__(self) -> None:
         self._declared: list[Declaration] = []
+        self._layers = NONE
+        self._taken = False
 
     def on(self, *sources: type | str, **options: Any) -> Callable[[Function], Function]:
         """Declare a handler for event classes, topics or patterns (`*` one word, `#` the rest).
@@ -66,6 +71,39 @@ class Router:
             return function
 
         return declare
+
+    def middleware(self, point: Literal["publish", "consume"]) -> Callable[[Middleware], Middleware]:
+        """Add middleware around publishing, or around handling; what was added first stands outermost.
+
+        Of a router, around its handlers and what they publish; of an app, around all of its handlers and routers and
+        all that it publishes. An async function, or an object with an async `__call__`: of an `Outgoing` event, or of
+        a handler's `Context`, and of `call_next`, which it awaits once with the event, as it is or `.changed(…)`. What
+        it raises is as if the handler, or the publisher, had raised it; `Drop("why")` lets the event go.
+        """
+
+        def add(middleware: Middleware) -> Middleware:
+            if self._closed():
+                raise InvalidHandler(
+                    f"{named(middleware)} comes too late: events are on their way without it",
+                    hint="add middleware before the app is opened, and before it includes the router",
+                )
+            self._layers = self._layers.adding(point, middleware)
+            return middleware
+
+        return add
+
+    @property
+    def layers(self) -> Layers:
+        """The middleware that was added here, `publish` and `consume`, each from the outermost to the innermost."""
+        return self._layers
+
+    def take(self) -> tuple[Declaration, ...]:
+        """Return all declarations with the middleware around them; from now on none can be added."""
+        self._taken = True
+        return tuple(msgspec.structs.replace(one, layers=self._layers.around(one.layers)) for one in self._declared)
+
+    def _closed(self) -> bool:
+        return self._taken
 
     def _add(self, declaration: Declaration) -> None:
         self._declared.append(declaration)

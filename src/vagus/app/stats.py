@@ -16,7 +16,8 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
 
     `state`: "waiting" for events, "working", "stalled" (no connection, or a handler over its time), "paused",
     "draining" (it finishes what runs) or "drained" (it has left, until it is resumed). `why`: the same in a sentence.
-    `repeated`: events that the effect ledger knew, acknowledged without handling.
+    `repeated`: events that the effect ledger knew, acknowledged without handling. `dropped`: those that middleware
+    let go.
     """
 
     group: str
@@ -26,6 +27,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     handled: int
     repeated: int
+    dropped: int
     failed: int
     handed_back: int
     cancelled: int

@@ -1,4 +1,4 @@
-"""How often and how long a handler's failure is tried again, by kind of error; and the two signals of a handler."""
+"""How often and how long a handler's failure is tried again, by kind of error; and the signals of a handler."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ class Reject(Exception):
     """Raised by a handler: "this event will never pass, because `reason`". Not an error; a dead letter at once."""
 
     def __init__(self, reason: str = "rejected by the handler") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Drop(Exception):
+    """Raised by middleware: "let this event go, because `reason`". Not an error; it is not handled, and not kept.
+
+    On the way out it is not published, and its receipt says why; on the way in it is settled and counted as dropped.
+    """
+
+    def __init__(self, reason: str) -> None:
+        if not reason:
+            raise InvalidArgument(f"Drop: expected a reason in words, got {reason!r}")
         super().__init__(reason)
         self.reason = reason
 

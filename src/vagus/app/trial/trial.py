@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from vagus.app.handler import Handler
+from vagus.app.middleware.layers import Layers
 from vagus.app.opened import Opened
 from vagus.app.publisher import Receipt
 from vagus.app.run import Run
@@ -55,6 +56,10 @@ class Tried(Protocol):
     def handlers(self) -> Mapping[str, Handler]:
         """The handlers by the names of their groups."""
 
+    @property
+    def layers(self) -> Layers:
+        """The middleware around all of them."""
+
     async def publish(self, events: Any, **options: Any) -> Any:
         """Publish."""
 
@@ -74,6 +79,7 @@ class Scene:
         self.topics = app.topics
         self.clock = clock
         self.grace_s = grace_s
+        self.layers = app.layers
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias
 from vagus.app.effects.once import Once, check_name
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
-from vagus.app.publisher import DEFAULTS, Publisher, PublishOptions, publish_options
+from vagus.app.publisher import DEFAULTS, Cause, Publisher, PublishOptions, publish_options
 from vagus.app.steering.orders import Orders
 from vagus.app.stream import PartWriter
 from vagus.app.topics import Topics
 from vagus.app.work.committer import Committer
-from vagus.backend import Delivery, Position
+from vagus.backend import Delivery, Position, Put
 from vagus.clock import Clock
 from vagus.errors import InvalidArgument, UnsupportedCapability
 from vagus.message import CloudEvent
@@ -23,7 +23,7 @@ from vagus.reliability.effects import KEEP_S, Identity
 from vagus.reliability.note import decode_note
 from vagus.store import Store
 
-Result: TypeAlias = Literal["handled", "repeated", "failed", "handed_back", "cancelled", "paused"]
+Result: TypeAlias = Literal["handled", "repeated", "dropped", "failed", "handed_back", "cancelled", "paused"]
 """What to count an attempt as, once its unit is committed; a paused one has none, it waits for its run to go on."""
 
 Cancelled: TypeAlias = Literal["timeout", "lost", "stopped", "revoked"]
@@ -54,7 +54,8 @@ class Seat:
     """A member's place in a handler's group: what all of its attempts share.
 
     `letter_member` names the member in dead letters and in the ids of outputs: only where each member is one reader.
-    `orders`: what is wanted of the member, None where the backend has no store to keep that in.
+    `orders`: what is wanted of the member, None where the backend has no store to keep that in. `layers`: the
+    middleware around its handler.
     """
 
     def __init__(self, handler: Handler, group: str, member: str, tools: Tools, orders: Orders | None = None) -> None:
@@ -64,6 +65,7 @@ class Seat:
         self.tools = tools
         self.orders = orders
         self.letter_member = member if handler.mode == "all" else None
+        self.layers = handler.layers
 
 
 class Attempt:
@@ -72,6 +74,7 @@ class Attempt:
     # Defaults stand on the class: most attempts change few of them, and making one is on every event's road.
     event: CloudEvent | None = None
     outputs: tuple[tuple[Any, PublishOptions], ...] = ()
+    made: Sequence[tuple[Put, CloudEvent] | None] | None = None
     parts: PartWriter | None = None
     started_at = 0.0
     cancelled: Cancelled | None = None
@@ -118,6 +121,12 @@ class Attempt:
         return PartWriter(self.event, self.delivery, producer, tools.committer, tools.clock)
 
     @property
+    def cause(self) -> Cause:
+        """What its outputs come from."""
+        assert self.event is not None, "outputs come after decoding"
+        return Cause(self.event, self.delivery, self.seat.group, self.seat.letter_member)
+
+    @property
     def identity(self) -> Identity:
         """What effects of this handling are counted by."""
         event, delivery = self.event, self.delivery
@@ -152,6 +161,7 @@ class Attempt:
     def reset(self) -> None:
         """Forget what the handler asked for, before it is called again for the same delivery."""
         self.outputs = ()
+        self.made = None
         self.cancelled = None
         self.result = "handled"
         self.claim = None

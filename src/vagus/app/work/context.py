@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from vagus.backend import Delivery
 from vagus.message import CloudEvent, extensions
 
@@ -89,6 +91,18 @@ class Context:
     def extensions(self) -> Mapping[str, Any]:
         """Attributes that other people's producers added; costs one more decode."""
         return extensions(self._delivery.envelope)
+
+    def changed(self, *, data: Any) -> Context:
+        """Return the context with other data in its event: for middleware, to hand on what the handler is to see."""
+        return Context(
+            msgspec.structs.replace(self.event, data=data),
+            self._delivery,
+            self._effects,
+            topic=self.topic,
+            group=self.group,
+            member=self.member,
+            attempt=self.attempt,
+        )
 
     def emit(self, part: Any) -> Awaitable[None]:
         """Add a part to the run's stream: text, or anything that JSON can say.

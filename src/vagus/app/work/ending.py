@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vagus.app.facts import ErrorEvent
-from vagus.app.publisher import Cause, HopsExceeded
+from vagus.app.publisher import HopsExceeded
 from vagus.app.run import RunEnd, done_with, end_changes, ends_run
 from vagus.app.work.attempt import Attempt, Result, Seat
 from vagus.backend import Done, Put, Release, Settle, Unit
-from vagus.message import event_type
+from vagus.message import CloudEvent, event_type
 from vagus.reliability.dead import bury, letter_put
 from vagus.reliability.decide import decide
 from vagus.reliability.note import clipped, decode_note, encode_note
+from vagus.reliability.retry import Drop
 from vagus.reliability.verdict import GiveUp, Hopeless, LetGo, Mishap, Raised, RetryAt, Revoked, Stopped
 from vagus.store import Append, Change
 
 ACKED = Done("acked")
+SKIPPED = Done("skipped")
 _log = logging.getLogger("vagus.handler")
 _RESULTS: dict[type, Result] = {Stopped: "handed_back", Revoked: "cancelled"}
 _STACK_CHARS = 8_000
@@ -42,19 +44,26 @@ class Ending:
         more: list[Change | Append] = [*changes]
         if attempt.parts is not None:
             more += attempt.parts.rest()
-        assert attempt.event is not None, "outputs come after decoding"
-        cause = Cause(attempt.event, attempt.delivery, self._seat.group, self._seat.letter_member)
-        for index, (obj, options) in enumerate(attempt.outputs):
-            put, event = self._seat.tools.publisher.output(obj, options, cause, index)
+        for made in self._made(attempt) if attempt.made is None else attempt.made:
+            if made is None:
+                continue  # middleware has dropped it
+            put, event = made
             puts.append(put)
             if ends_run(event, self._seat.tools.topics):
                 more += end_changes(event.correlationid or event.id, done_with(event, put.envelope))
         return Unit(puts, (settle,), more)
 
+    def _made(self, attempt: Attempt) -> Iterator[tuple[Put, CloudEvent]]:
+        cause = attempt.cause
+        for index, (obj, options) in enumerate(attempt.outputs):
+            yield self._seat.tools.publisher.output(obj, options, cause, index)
+
     def failed(self, attempt: Attempt, mishap: Mishap) -> Unit:
         """Return the unit that carries out the decision on a failed attempt."""
         if isinstance(mishap, Raised) and isinstance(mishap.error, HopsExceeded):
             mishap = Hopeless("hop limit", str(mishap.error))
+        if isinstance(mishap, Raised) and isinstance(mishap.error, Drop):
+            return self._dropped(attempt, mishap.error)
         attempt.result = _RESULTS.get(type(mishap), "failed")
         identities = self._seat.tools.identities
         verdict = decide(
@@ -70,6 +79,12 @@ class Ending:
         if isinstance(verdict, LetGo):
             return self.settle(attempt, verdict)
         return Unit((), (Settle(attempt.delivery.token, self._hand_back(attempt)),))
+
+    def _dropped(self, attempt: Attempt, drop: Drop) -> Unit:
+        attempt.result = "dropped"
+        facts = {**attempt.facts, "reason": drop.reason}
+        _log.info("%s dropped %s: %s", self._seat.group, named(attempt), drop.reason, extra=facts)
+        return Unit((), (Settle(attempt.delivery.token, SKIPPED),))
 
     def _hand_back(self, attempt: Attempt) -> Release:
         """Return the release of an attempt that was stopped; the next one needs a higher epoch if this one emitted."""

@@ -13,10 +13,11 @@ import msgspec
 
 from vagus.app.facts import JoinTimeout
 from vagus.app.work.attempt import Attempt
+from vagus.app.work.context import Context
 from vagus.app.work.ending import ACKED
 from vagus.app.work.runner import Runner
 from vagus.backend import Done, Inbox, Put, Settle, Unit
-from vagus.errors import UnsupportedCapability
+from vagus.errors import InvalidHandler, UnsupportedCapability
 from vagus.message import CloudEvent, Envelope, decode, event_type
 from vagus.reliability.dedupe import output_id
 from vagus.store import Change, Store, Value
@@ -63,8 +64,11 @@ class JoinRunner(Runner):
             change = self._change(key, Arrived(since, events), value)
             puts = [] if state else [self._reminder(event, attempt, key)]
             return Unit(puts, (Settle(token, ACKED),), (change,))
-        await self._collect(attempt, self._joined(attempt, events))
+        await self._called(attempt, self._joined(attempt, events))
         return self.ending.done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])
+
+    def _changed(self, ctx: Context) -> dict[str, Any]:
+        raise InvalidHandler(f"middleware cannot change the events of the join {self.seat.handler.name}")
 
     def _joined(self, attempt: Attempt, events: dict[str, Envelope]) -> dict[str, Any]:
         arguments = dict(self._fixed)

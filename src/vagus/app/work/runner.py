@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, NamedTuple
 
+from vagus.app.middleware.gathering import Gathering
+from vagus.app.middleware.out import make_outputs
+from vagus.app.middleware.passage import Passage
 from vagus.app.work.attempt import CURRENT, Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
@@ -50,7 +53,8 @@ class Runner:
         self._data = next(iter(signature.data), "")
         # Most handlers take the data of one event and nothing else: nothing needs to be gathered for them.
         alone = len(signature.data) == 1 and not (self._fixed or signature.context)
-        self._bare = alone and signature.kind == "async" and seat.handler.join_s is None
+        plain = signature.kind == "async" and seat.handler.join_s is None
+        self._bare = alone and plain and not (seat.layers.publish or seat.layers.consume)
         self._readings: dict[str, Reading] = {}
         self._read_at = -1
 
@@ -165,7 +169,7 @@ class Runner:
     # --- during ------------------------------------------------------------------------------------------------------
 
     async def _handle(self, attempt: Attempt) -> Unit:
-        await self._collect(attempt, self._arguments(attempt))
+        await self._called(attempt, self._arguments(attempt))
         return self._done(attempt)
 
     def _done(self, attempt: Attempt, changes: Sequence[Change | Append] = ()) -> Unit:
@@ -199,6 +203,27 @@ class Runner:
             member=self.seat.member,
             attempt=decode_note(delivery.note).failures + 1,
         )
+
+    async def _called(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
+        """Call the handler, and make its outputs, with the middleware around both."""
+        layers = self.seat.layers
+        if layers.consume:
+            last = functools.partial(self._entered, attempt, arguments)
+            await Passage(layers.consume, last).walk(self._context(attempt))
+        else:
+            await self._collect(attempt, arguments)
+        if layers.publish:
+            await make_outputs(attempt)
+
+    async def _entered(self, attempt: Attempt, arguments: dict[str, Any], ctx: Context) -> None:
+        if ctx.event is not attempt.event:
+            arguments |= self._changed(ctx)
+        await self._collect(attempt, arguments)
+
+    def _changed(self, ctx: Context) -> dict[str, Any]:
+        """Return the arguments that a change by middleware is for."""
+        data = {self._data: ctx.event.data} if self._data else {}
+        return data | dict.fromkeys(self.seat.handler.signature.context, ctx)
 
     async def _collect(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
         """Call the handler and keep what it returns or yields."""
@@ -235,29 +260,67 @@ class Runner:
                 attempt.keep(item)
 
     async def _handle_batch(self, attempts: list[Attempt]) -> list[Unit]:
-        first = attempts[0]
-        arguments = self._arguments(first) | {str(self._data): [self._typed(attempt) for attempt in attempts]}
-        call = functools.partial(self.seat.handler.function, **arguments)
         try:
-            found = await (call() if self.seat.handler.signature.kind == "async" else self._in_thread(call))
-            outcomes = _per_item(found, len(attempts))
+            outcomes = await self._batch_called(attempts)
         except ENDS_THE_PROCESS:
             raise
         except BaseException as error:
             # One of them may have lost its lease or run out of time; they share one call, so all of them stop.
-            mishap = self._mishap(next((a for a in attempts if a.cancelled is not None), first), error)
+            mishap = self._mishap(next((a for a in attempts if a.cancelled is not None), attempts[0]), error)
             if isinstance(mishap, Revoked):
                 mishap = Stopped()  # for those that were not: they are tried again, without the others
             revoked = Revoked()
             return [self.ending.failed(a, revoked if a.cancelled == "revoked" else mishap) for a in attempts]
-        return [self._batch_outcome(attempt, found) for attempt, found in zip(attempts, outcomes, strict=True)]
+        return [await self._batch_outcome(attempt, found) for attempt, found in zip(attempts, outcomes, strict=True)]
 
-    def _batch_outcome(self, attempt: Attempt, outcome: Any) -> Unit:
+    async def _batch_called(self, attempts: Sequence[Attempt]) -> list[Any]:
+        """Return the outcome of each event of a batch, with the middleware of each around the one call."""
+        layers = self.seat.layers.consume
+        if not layers:
+            return await self._call_batch(attempts, [self._typed(attempt) for attempt in attempts])
+        gathering = Gathering(len(attempts))
+        loop = asyncio.get_running_loop()
+        walks = []
+        for index, attempt in enumerate(attempts):
+            walk = loop.create_task(Passage(layers, gathering.door(index)).walk(self._context(attempt)))
+            walk.add_done_callback(functools.partial(gathering.gone, index))
+            walks.append(walk)
+        try:
+            await gathering.complete()
+            inside = sorted(gathering.entered)
+            outcomes = await self._batch_inside(attempts, gathering)
+            gathering.leave(outcomes)
+            ends = await asyncio.gather(*walks, return_exceptions=True)
+        finally:
+            for walk in walks:
+                walk.cancel()
+        found = dict(zip(inside, outcomes, strict=True))
+        return [_outcome(end, found.get(index)) for index, end in enumerate(ends)]
+
+    async def _batch_inside(self, attempts: Sequence[Attempt], gathering: Gathering) -> list[Any]:
+        inside = sorted(gathering.entered.items())
+        if not inside:
+            return []
+        data = [ctx.event.data for _, ctx in inside]
+        try:
+            return await self._call_batch([attempts[index] for index, _ in inside], data)
+        except Exception as error:
+            return [error] * len(inside)
+
+    async def _call_batch(self, attempts: Sequence[Attempt], data: list[Any]) -> list[Any]:
+        arguments = self._arguments(attempts[0]) | {str(self._data): data}
+        call = functools.partial(self.seat.handler.function, **arguments)
+        found = await (call() if self.seat.handler.signature.kind == "async" else self._in_thread(call))
+        return _per_item(found, len(attempts))
+
+    async def _batch_outcome(self, attempt: Attempt, outcome: Any) -> Unit:
         if isinstance(outcome, Exception):
             return self.ending.failed(attempt, Raised(outcome, stack_of(outcome)))
         try:
             if outcome is not None:
                 self._keep(attempt, outcome)
+            if self.seat.layers.publish:
+                await make_outputs(attempt)
             return self._done(attempt)
         except Exception as error:
             return self.ending.failed(attempt, Raised(error, stack_of(error)))
@@ -276,6 +339,13 @@ class Runner:
                 raise error  # not ours: the whole worker is being ended
             return Raised(RuntimeError("the handler was cancelled from inside"), stack_of(error))
         return Raised(error, stack_of(error))
+
+
+def _outcome(end: Any, outcome: Any) -> Any:
+    """Return what became of an event of a batch: what its middleware ended with, else what the handler said of it."""
+    if isinstance(end, BaseException):
+        return end if isinstance(end, Exception) else RuntimeError("the middleware was cancelled from inside")
+    return None if isinstance(outcome, Exception) else outcome  # an error that middleware has swallowed is none
 
 
 def _carried(call: Callable[[], Any]) -> Any:

@@ -41,6 +41,7 @@ class Counts(msgspec.Struct):
 
     handled: int = 0
     repeated: int = 0
+    dropped: int = 0
     failed: int = 0
     handed_back: int = 0
     cancelled: int = 0
@@ -58,6 +59,8 @@ class Counts(msgspec.Struct):
             self.handled += 1
         elif result == "repeated":
             self.repeated += 1
+        elif result == "dropped":
+            self.dropped += 1
         elif result == "failed":
             self.failed += 1
         elif result == "cancelled":
