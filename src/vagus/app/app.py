@@ -29,6 +29,7 @@ from vagus.app.steering.steering import Drained, Steered
 from vagus.app.topics import Topics, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
+from vagus.app.work.handling import Watcher, telling
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.delivery.route import Policy
@@ -80,6 +81,7 @@ class App(Router):
         self._lifespan = lifespan
         self._handlers: dict[str, Handler] = {}
         self._provided: dict[Any, Callable[[], Any]] = {}
+        self._watchers: list[Watcher] = []
         self._open: Opened | None = None
         self._stop = asyncio.Event()
         for cls in (ErrorEvent, JoinTimeout):
@@ -122,6 +124,14 @@ class App(Router):
         """
         self._provided[annotation] = _factory(factory)
 
+    def watch(self, told: Watcher) -> None:
+        """Call `told` after every attempt in this process, with a `Handling` that says what it came to.
+
+        To be said before the app is opened. It is called on the loop, so let it be quick; what it raises is logged and
+        changes nothing.
+        """
+        self._watchers.append(told)
+
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""
         for declaration in router.take():
@@ -156,6 +166,11 @@ class App(Router):
         """The handlers by the names of their groups, without the namespace."""
         return dict(self._handlers)
 
+    @property
+    def has_lifespan(self) -> bool:
+        """Whether something is held open with the app."""
+        return self._lifespan is not None
+
     # --- opening -----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> App:
@@ -166,6 +181,8 @@ class App(Router):
             raise InvalidArgument(f"app {self.name!r} is open already", hint="use one App object once at a time")
         backend = self._assembled(lambda url: create_backend(url, self.clock))
         self._open = opened = Opened(self, backend, routed=backend if isinstance(backend, Routed) else None)
+        if self._watchers:
+            opened.committer.watch = telling(self._watchers)
         try:
             lifespan = self._lifespan
             await opened.open(self._provided, None if lifespan is None else lambda: lifespan(self))

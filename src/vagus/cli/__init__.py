@@ -6,6 +6,7 @@ from vagus.cli.group import Commands
 
 SUMMARIES = {
     "demo": "Ask questions and watch events flow to an answer.",
+    "dev": "Run an app while you write it, with reload.",
     "worker": "Run the handlers of an app until told to stop.",
     "publish": "Publish events to a topic.",
     "tail": "Watch the events of topics as they come.",

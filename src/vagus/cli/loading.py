@@ -38,9 +38,29 @@ def load_app(target: str, url: str | None = None) -> App:
     return app
 
 
-def _load(place: str, target: str) -> ModuleType:
+def must_be_there(target: str) -> None:
+    """Raise InvalidArgument where there is no such file or module, without importing it (but what stands above it)."""
+    place = target.partition(":")[0]
+    _look_here_first()
+    if place.endswith(".py"):
+        found = Path(place).is_file()
+    else:
+        try:
+            found = importlib.util.find_spec(place) is not None
+        except (ImportError, ValueError):
+            found = False
+    if not found:
+        what = "file" if place.endswith(".py") else "module"
+        raise InvalidArgument(f"there is no {what} {place!r} here", where=target, hint=_EXAMPLE)
+
+
+def _look_here_first() -> None:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+
+
+def _load(place: str, target: str) -> ModuleType:
+    _look_here_first()
     try:
         return _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except ModuleNotFoundError as error:

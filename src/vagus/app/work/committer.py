@@ -17,9 +17,13 @@ IN_FLIGHT = 2
 
 
 class Committer:
-    """Coalesces units into commits, in the order in which they were submitted."""
+    """Coalesces units into commits, in the order in which they were submitted.
+
+    `watch` is told the same as each answer, after it.
+    """
 
     def __init__(self, backend: Backend) -> None:
+        self.watch: Answer | None = None
         self._backend = backend
         self._units: list[Unit] = []
         self._answers: list[tuple[Answer, Any]] = []
@@ -67,6 +71,8 @@ class Committer:
             outcomes = [trouble] * len(units)
         for (answer, about), unit, outcome in zip(answers, units, outcomes, strict=True):
             answer(about, unit, outcome)
+            if self.watch is not None:
+                self.watch(about, unit, outcome)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)

@@ -286,6 +286,8 @@ class Worker:
         self._running[attempt] = task
         if self._handler.timeout_s is not None:
             self._limit(attempt, self._handler.timeout_s)
+        elif self._tools.committer.watch is not None:
+            attempt.started_at = self._now()
         try:
             unit = await (self.runner.run_alone(attempt) if _suspect(attempt) else self.runner.run(attempt))
         except Exception:
@@ -315,6 +317,8 @@ class Worker:
             self._running[attempt] = task
             if self._handler.timeout_s is not None:
                 self._limit(attempt, self._handler.timeout_s)
+            elif self._tools.committer.watch is not None:
+                attempt.started_at = self._now()
         units: Sequence[Unit]
         try:
             if _suspect(attempts[0]):
