@@ -46,7 +46,7 @@ def test_time_that_stands_still_gives_the_most() -> None:
 
 @pytest.mark.parametrize(("held", "room"), [(0, 8), (6, 2), (7, 0), (8, 0)])
 def test_fixed_prefetch_is_kept_and_filled_by_the_quarter(held: int, room: int) -> None:
-    pace = Pace(concurrency=32, prefetch=8)
+    pace = Pace(concurrency=4, prefetch=8)
     settle(pace, 1_000, 0.001, 0.0)
 
     assert (pace.credit, pace.most, pace.room(held)) == (8, 8, room)
@@ -54,3 +54,10 @@ def test_fixed_prefetch_is_kept_and_filled_by_the_quarter(held: int, room: int) 
 
 def test_spare_room_is_what_credit_may_grow_by_and_half_of_a_fixed_one() -> None:
     assert (Pace(32).spare, Pace(32, 100).spare, Pace(32, 1).spare) == (MOST - 32, 50, 0)
+
+
+@pytest.mark.contract("G13")
+@pytest.mark.parametrize(("held", "room"), [(8, 2), (9, 1), (10, 0)])
+def test_attempt_that_could_run_waits_for_no_quarter(held: int, room: int) -> None:
+    assert Pace(concurrency=10).room(held) == room
+    assert Pace(concurrency=10, prefetch=10).room(held) == room

@@ -21,6 +21,7 @@ class Pace:
 
     def __init__(self, concurrency: int, prefetch: int | None = None) -> None:
         self._least = concurrency if prefetch is None else prefetch
+        self._busy = min(concurrency, self._least)
         self._fixed = prefetch is not None
         self.credit = self._least
         self._count = 0
@@ -38,9 +39,13 @@ class Pace:
         return self.most // 2 if self._fixed else self.most - self.credit
 
     def room(self, held: int) -> int:
-        """Return how many more to take now: none until a quarter of the credit is free, so that takes stay large."""
+        """Return how many more to take now.
+
+        None until a quarter of the credit is free, so that takes stay large; but no attempt that could run waits for
+        that: slow ones may leave so much free only after hours.
+        """
         room = self.credit - held
-        return room if room * 4 >= self.credit else 0
+        return room if held < self._busy or room * 4 >= self.credit else 0
 
     def settled(self) -> bool:
         """Note that one delivery was settled; return whether enough were for `measure`."""
