@@ -75,6 +75,7 @@ class Dev:
         self.folder = folder
         self.told: list[dict[str, Any]] = []
         self.process: subprocess.Popen[str] | None = None
+        self.asked = False
 
     def write(self, text: str) -> None:
         """Write the app as an editor does: a new file in place of the old one."""
@@ -114,11 +115,17 @@ class Dev:
             time.sleep(0.02)
         raise AssertionError([(self.folder / name).read_text() for name in ("begun.txt", "err.txt")], self.told)
 
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Stop it, if it is still there; return its exit code."""
+    def ask_to_end(self, number: int = signal.SIGTERM) -> None:
+        """Send one signal, once: a second one would mean at once."""
         assert self.process is not None
-        if self.process.poll() is None:
+        if not self.asked and self.process.poll() is None:
             self.process.send_signal(number)
+        self.asked = True
+
+    def end(self) -> int:
+        """Stop it, if it is still there; return its exit code."""
+        self.ask_to_end()
+        assert self.process is not None
         code = self.process.wait(60)
         self._reader.join(20)
         return code
@@ -229,10 +236,9 @@ def test_signal_ends_all_processes_and_finishes_what_was_begun(dev: Dev, number:
 
     def stop() -> None:
         dev.until_begun(1)
-        assert dev.process is not None
-        dev.process.send_signal(number)
+        dev.ask_to_end(number)
         (dev.folder / "gate").touch()
-        assert dev.end(number) == 0
+        assert dev.end() == 0
 
     (result,) = runs(dev.folder, 1, stop)
 
