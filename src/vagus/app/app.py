@@ -26,7 +26,7 @@ from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
 from vagus.app.steering.board import KEEP_S
 from vagus.app.steering.steering import Drained, Steered
-from vagus.app.topics import Topics, seconds, wire_of
+from vagus.app.topics import Topics, WhenFull, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
 from vagus.app.work.handling import Watcher, telling
@@ -97,23 +97,26 @@ class App(Router):
         priorities: bool | None = None,
         keep: float | str | None = None,
         max_events: int | None = None,
+        when_full: WhenFull | None = None,
         wire: Wire | Literal["structured", "binary", "json"] | None = None,
         kind: Kind | None = None,
     ) -> str:
         """Take settings for a topic, by name or by its event class; return its name.
 
         `priorities`: ten lanes, chosen with `publish(priority=…)`. `keep`: how long settled events are kept, and
-        events that nobody listens to at all. `max_events`: how many unsettled events it holds before publishers get
-        `TopicFull`. `wire`: "structured", "binary", "json" or a `Wire`. `kind`: "event", "command" or "telemetry",
-        for routing; default as its class says. On an app that is open, `await refresh()`
-        makes it so at once.
+        events that nobody listens to at all. `max_events`: how many unsettled events it holds before it is full.
+        `when_full`: "raise" (the default: publishers get `TopicFull`) or "wait" (they wait for room). `wire`:
+        "structured", "binary", "json" or a `Wire`. `kind`: "event", "command" or "telemetry", for routing; default as
+        its class says. On an app that is open, `await refresh()` makes it so at once.
         """
-        changes: dict[str, Any] = {"priorities": priorities, "max_events": max_events}
+        changes: dict[str, Any] = {"priorities": priorities, "max_events": max_events, "when_full": when_full}
         changes["keep_s"] = None if keep is None else seconds(keep, "keep")
         changes["wire"] = None if wire is None else wire_of(wire)
         changes["kind"] = None if kind is None else check_kind(kind, f"topic {topic!r}")
         if max_events is not None and max_events < 1:
             raise InvalidArgument(f"max_events: expected a whole number of 1 or more, got {max_events!r}")
+        if when_full not in (None, "raise", "wait"):
+            raise InvalidArgument(f'when_full: expected "raise" or "wait", got {when_full!r}')
         return self.topics.configure(topic, **{name: value for name, value in changes.items() if value is not None})
 
     def provide(self, annotation: Any, factory: Any) -> None:
@@ -333,12 +336,14 @@ class App(Router):
             return await publish_through(self._layers, events, made, opened.publisher, opened.committer)
         if not isinstance(events, list):
             put, event = opened.publisher.first(events, made)
-            return receipts_of(await opened.committer.commit(Unit((put,))), (event,), made.topic)[0]
+            outcome = await opened.put(Unit((put,)), (event,), made)
+            return receipts_of(outcome, (event,), made.topic)[0]
         pairs = [opened.publisher.first(event, made) for event in events]
         if not pairs:
             return []
-        outcome = await opened.committer.commit(Unit([put for put, _ in pairs]))
-        return receipts_of(outcome, [event for _, event in pairs], made.topic)
+        made_events = [event for _, event in pairs]
+        outcome = await opened.put(Unit([put for put, _ in pairs]), made_events, made)
+        return receipts_of(outcome, made_events, made.topic)
 
     async def start(
         self,
@@ -351,7 +356,8 @@ class App(Router):
         """Publish the first event of a run and return the run.
 
         It ends with the first event of a class in `until`, or of a class that is `final=True`; with a dead letter of
-        one of its events; or `deadline_s` seconds from now. The other options are those of `publish`.
+        one of its events; or `deadline_s` seconds from now. The other options are those of `publish`; `priority` is
+        that of all that follows, wherever topics have priorities.
         """
         opened = self._opened()
         store = opened.need_store("a run")
@@ -361,9 +367,27 @@ class App(Router):
         now = opened.plan.clock.now()
         deadline_at = None if deadline_s is None else now + seconds(deadline_s, "deadline_s")
         change = record_change(first.id, RunRecord(wanted, now, deadline_at))
-        outcome = await opened.committer.commit(Unit([put], (), [change]))
+        outcome = await opened.put(Unit([put], (), [change]), [first], made)
         receipts_of(outcome, [first], made.topic)
         return Run(first.id, store, self.topics, opened.plan.clock, opened.need_board("a run"))
+
+    async def request(
+        self,
+        event: Any,
+        reply: type | Sequence[type],
+        *,
+        timeout: float | str | None = 30.0,
+        **options: Any,
+    ) -> Any:
+        """Publish an event, wait for what comes of it, and return that: the first event of a class in `reply`.
+
+        A run under the hood: the reply is found by the correlation id, whichever process gives it, and however many
+        handlers lie between. Raises `RunTimeout` after `timeout` (None: never; the work goes on, and its error names
+        the run, so that the reply can be had later by `run_of`), `RunFailed` when there will be none, and what `start`
+        raises. The other options are those of `start`.
+        """
+        run = await self.start(event, until=reply, **options)
+        return await run.result(None if timeout is None else seconds(timeout, "timeout of request"))
 
     def run_of(self, run_id: str) -> Run:
         """Return a run by its id, to read its status, result or stream from any process."""

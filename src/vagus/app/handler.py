@@ -12,6 +12,7 @@ from vagus.app.middleware.layers import NONE, Layers
 from vagus.app.signature import Signature, read_signature
 from vagus.app.topics import seconds
 from vagus.backend import GroupSpec, Mode
+from vagus.delivery.rate import Rate, rate_of
 from vagus.delivery.subscription import mode_of, named_member
 from vagus.errors import InvalidArgument, InvalidHandler
 from vagus.message import check_group, check_pattern
@@ -34,7 +35,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tenth of a second, at least `concurrency` and one `batch`. `start`: "now", or "first" for what is still kept.
     `lease`: how long an event may stay unheard of before another member gets it; default 30 s. `batch`: at most that
     many events in one call, for a parameter that takes a list. `effects`: True, or `Effects(keep=...)`, for a handler
-    that is never called again for an event that it has completed (the effect ledger).
+    that is never called again for an event that it has completed (the effect ledger). `rate`: how often the handler
+    may begin, over all members of its group, such as "100/s" or "30/m"; default no limit.
     """
 
     deliver: str = "once"
@@ -49,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     lease: float | str = 30.0
     batch: int | None = None
     effects: Any = None
+    rate: str | None = None
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     join_s: float | None = None
     effects: Effects | None = None
     layers: Layers = NONE
+    rate: Rate | None = None
 
     def spec(self, group: str, patterns: tuple[str, ...]) -> GroupSpec:
         """Return the declaration of the handler's group under its full name."""
@@ -130,6 +134,7 @@ def make_handler(
         start=options.start,
         lease_s=_positive(options.lease, f"lease of {name}"),
         batch=options.batch or 100,
+        rate=None if options.rate is None else rate_of(options.rate, f"rate of {name}"),
         join_s=join_s,
         effects=effects_of(options.effects, name),
     )

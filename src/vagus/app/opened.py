@@ -18,12 +18,13 @@ from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.middleware.layers import Layers
-from vagus.app.publisher import Publisher
+from vagus.app.publisher import Publisher, PublishOptions
 from vagus.app.routing.lanes import committer_for
 from vagus.app.routing.routed import Routed
 from vagus.app.signature import check_filled
 from vagus.app.stats import AppStats, WorkerStats
 from vagus.app.steering.board import Board
+from vagus.app.steering.line import Line
 from vagus.app.steering.orders import Orders
 from vagus.app.steering.steering import Steering
 from vagus.app.steering.wanted import wanted_of_groups
@@ -32,10 +33,11 @@ from vagus.app.work.attempt import Seat, Tools
 from vagus.app.work.join import JoinRunner
 from vagus.app.work.runner import Runner
 from vagus.app.work.worker import Worker
-from vagus.backend import Backend, Capabilities, Member, Token
+from vagus.backend import Backend, Capabilities, Member, Outcome, Token, Unit
 from vagus.clock import Clock
 from vagus.delivery.subscription import member_name
 from vagus.errors import InvalidArgument, UnsupportedCapability, VagusError
+from vagus.message import CloudEvent
 
 _log = logging.getLogger("vagus.app")
 
@@ -68,6 +70,7 @@ class Opened:
         self.backend = backend
         self.routed = routed
         self.committer = committer_for(backend, routed)
+        self.line = Line(self.committer, plan.clock)
         self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
         self.workers: dict[str, Worker] = {}
@@ -107,6 +110,8 @@ class Opened:
         for name, handler in self.plan.handlers.items():
             if handler.join_s is not None:
                 self.need_store(f"the join {name}")
+            if handler.rate is not None:
+                self.need_store(f"the rate of {name}")
             if handler.effects is not None:
                 self.need_store(f"the effect ledger of {name}")
         if self.plan.topics.prioritised and not self.capabilities.lanes:
@@ -134,6 +139,14 @@ class Opened:
     def steering(self) -> Steering:
         """What steers groups and members. Raises `UnsupportedCapability` where there is no store."""
         return Steering(self.backend, self.need_board("steering"), self.plan.clock)
+
+    async def put(self, unit: Unit, events: Sequence[CloudEvent], options: PublishOptions) -> Outcome:
+        """Commit what is published; where a topic is full, wait for room as its settings and `options` say."""
+        topics = self.plan.topics
+        if options.wait_s is None and not topics.any_waits:
+            return await self.committer.commit(unit)
+        patience_s = max(topics.patience_s(options.topic or event.type, options.wait_s) for event in events)
+        return await self.line.commit(unit, patience_s)
 
     async def _declare(self) -> None:
         groups = []

@@ -11,7 +11,7 @@ from vagus.app.identity import Identities
 from vagus.app.topics import Topics, TopicSettings, seconds
 from vagus.backend import Delivery, Lane, Outcome, Position, Put, PutOutcome, Topic
 from vagus.delivery.hop import HopLimit, next_hops
-from vagus.delivery.lane import lane_of
+from vagus.delivery.lane import LANES, lane_of
 from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
 from vagus.message import CloudEvent, EventType, Wire, check_topic, encode, instant_text
 from vagus.reliability.dedupe import output_id, published
@@ -22,8 +22,9 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `topic`: where to; default the topic of its class, needed for a dict. `key`: what it is ordered by; default the
     class's key. `delay_s`: not before that many seconds (or "5m"). `expires_s`: not handled later than that.
-    `priority`: 0 to 9, for a topic with priorities. `id`, `source`: its identity, for publishing it again safely.
-    `extensions`: CloudEvents attributes of your own.
+    `priority`: 0 to 9, for a topic with priorities. `wait_s`: how long to wait for room on a full topic; 0 raises
+    `TopicFull` at once; default as the topic's `when_full` says. `id`, `source`: its identity, for publishing it again
+    safely. `extensions`: CloudEvents attributes of your own.
     """
 
     topic: str | None = None
@@ -34,6 +35,7 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     source: str | None = None
     extensions: Mapping[str, str | int | bool] | None = None
+    wait_s: float | str | None = None
 
 
 DEFAULTS = PublishOptions()
@@ -103,12 +105,18 @@ class Publisher:
         self._routed_at = -1
 
     def first(self, obj: Any, options: PublishOptions, *, until: str | None = None) -> tuple[Put, CloudEvent]:
-        """Return the put of an event that nothing caused; `until` marks the first event of a started run."""
+        """Return the put of an event that nothing caused; `until` marks the first event of a started run.
+
+        The priority of a started run is that of all that follows, so its first topic need not have priorities.
+        """
         if options is DEFAULTS and until is None and type(obj) is not dict:
             return self._plain(obj)
         id = options.id or self._identities.new()[0]
         trace = self._identities.trace(id, None)
         event = self._event(obj, options, id, correlationid=id, traceparent=trace, vagusrun=until)
+        if until is not None and options.priority is not None:
+            lane_of(options.priority)
+            options = msgspec.structs.replace(options, priority=None)
         return self._put(event, options, heard=True), event
 
     def _plain(self, obj: Any) -> tuple[Put, CloudEvent]:
@@ -151,6 +159,7 @@ class Publisher:
             traceparent=self._identities.trace(id, cause.event.traceparent),
             vagushops=hops,
             vagusrun=cause.event.vagusrun,
+            inherited=None if cause.event.vagusrun is None else cause.event.vaguspriority,
         )
         return self._put(event, options, heard=False), event
 
@@ -164,7 +173,9 @@ class Publisher:
         event = self._event(fact, DEFAULTS, id, traceparent=trace, **attributes)
         return self._put(event, DEFAULTS, heard=False)
 
-    def _event(self, obj: Any, options: PublishOptions, id: str, **attributes: Any) -> CloudEvent:
+    def _event(
+        self, obj: Any, options: PublishOptions, id: str, inherited: int | None = None, **attributes: Any
+    ) -> CloudEvent:
         if type(obj) is dict:
             if options.topic is None:
                 raise InvalidArgument("a dict says nowhere what it is", hint='publish({...}, topic="rag.user_query")')
@@ -181,7 +192,7 @@ class Publisher:
             type=kind,
             time=self._identities.time(),
             partitionkey=key,
-            vaguspriority=options.priority,
+            vaguspriority=inherited if options.priority is None else options.priority,
             data=obj,
             **attributes,
         )
@@ -194,11 +205,17 @@ class Publisher:
             Topic(self._topics.qualified(check_topic(topic) if options.topic else topic)),
             envelope,
             key=event.partitionkey,
-            lane=0 if options.priority is None else _lane(options.priority, settings, topic),
+            lane=_own_lane(event, settings) if options.priority is None else _lane(options.priority, settings, topic),
             after_s=seconds(options.delay_s, "delay_s") if options.delay_s else 0.0,
             dedupe=published(event.source, event.id),
             heard=heard,
         )
+
+
+def _own_lane(event: CloudEvent, settings: TopicSettings) -> Lane:
+    """Return the lane of an event that has its priority from its run; 0 for one that makes no sense."""
+    priority = event.vaguspriority
+    return priority if settings.priorities and priority is not None and 0 <= priority < LANES else 0
 
 
 def _lane(priority: int, settings: TopicSettings, topic: str) -> Lane:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -12,15 +13,21 @@ from vagus.errors import InvalidHandler
 from vagus.message import DEFAULT_WIRE, EventType, Kind, Wire, check_topic, event_type, qualify
 from vagus.message.duration import seconds as seconds
 
+WhenFull: TypeAlias = Literal["raise", "wait"]
+
 
 class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire, kind."""
+    """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire, kind.
+
+    `when_full`: whether publishers are refused, or wait for room.
+    """
 
     priorities: bool = False
     keep_s: float | None = None
     max_events: int | None = None
     wire: Wire = DEFAULT_WIRE
     kind: Kind | None = None
+    when_full: WhenFull = "raise"
 
     def spec(self, name: str) -> TopicSpec:
         """Return the declaration of the topic on a backend."""
@@ -42,11 +49,13 @@ class Topics:
         self._types: dict[str, EventType] = {}
         self._qualified: dict[str, str] = {}
         self.revision = 0
+        self._any_waits = False
 
     def configure(self, topic: str | type, **changes: Any) -> str:
         """Take settings for a topic; return its name."""
         name = self.learn(topic).topic if isinstance(topic, type) else check_topic(topic)
         self.revision += 1
+        self._any_waits |= changes.get("when_full") == "wait"
         self._settings[name] = msgspec.structs.replace(self.settings(name), **changes)
         return name
 
@@ -96,6 +105,17 @@ class Topics:
         """Return the user's name of what a backend calls `name`."""
         prefix = f"{self._namespace}."
         return name[len(prefix) :] if self._namespace and name.startswith(prefix) else name
+
+    def patience_s(self, topic: str, wait_s: float | str | None) -> float:
+        """Return how long a publisher waits for room on a topic, in seconds: as it says, else as the topic does."""
+        if wait_s is not None:
+            return seconds(wait_s, "wait_s")
+        return math.inf if self.settings(topic).when_full == "wait" else 0.0
+
+    @property
+    def any_waits(self) -> bool:
+        """Whether publishers wait for room on any topic without saying so."""
+        return self._any_waits
 
     def specs(self) -> list[TopicSpec]:
         """Return the declarations of all topics that the app knows."""

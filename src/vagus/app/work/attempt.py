@@ -152,6 +152,8 @@ class Attempt:
         fixed = {"id", "source"} & options.keys()
         if fixed:
             raise InvalidArgument(f"an output's {fixed.pop()} is derived from its cause; it cannot be given")
+        if "wait_s" in options:
+            raise InvalidArgument("an output is stored with its delivery, which is tried again where a topic is full")
         self.keep(event, publish_options(options))
 
     def keep(self, output: Any, options: PublishOptions = DEFAULTS) -> None:

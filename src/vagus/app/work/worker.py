@@ -19,6 +19,7 @@ import msgspec
 from vagus.app.stats import State
 from vagus.app.steering.orders import Halt
 from vagus.app.work.attempt import Attempt, Cancelled, Result
+from vagus.app.work.gate import Gate
 from vagus.app.work.parking import Parking
 from vagus.app.work.runner import Runner
 from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Release, Settle, Token, Unit
@@ -92,6 +93,9 @@ class Worker:
         self._parked = Parking()
         self._orders = runner.seat.orders
         self._halted: Halt | None = None
+        self._gate: Gate | None = None
+        if handler.rate is not None and self._tools.store is not None:
+            self._gate = Gate(self._group, handler.rate, self._tools.store, self._tools.clock, self._wake)
         self._unlisten: Callable[[], object] | None = None
         self._alone = False
         self._pool: dict[asyncio.Task[None], None] = {}
@@ -228,6 +232,8 @@ class Worker:
         """Let one idle task of the pool begin; it calls the next one when it has to wait itself."""
         if not self._queue or (self._alone and self._must_wait()):
             return  # letting go of what is held wakes again
+        if self._gate is not None and not self._gate.is_open(len(self._queue)):
+            return  # it wakes when it opens
         while self._idle:
             future = self._idle.popleft()
             if not future.done():
@@ -257,7 +263,7 @@ class Worker:
         assert task is not None, "a coroutine runs in a task"
         one = self._one_batch if self._handler.signature.batch else self._one
         while True:
-            while self._queue and not (self._alone and self._must_wait()):
+            while self._queue and not (self._alone and self._must_wait()) and self._may_begin():
                 await one(task)
                 if task.cancelling():
                     return  # not by us: what is to come is none of that, and has a task of its own
@@ -266,6 +272,9 @@ class Worker:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future
+
+    def _may_begin(self) -> bool:
+        return self._gate is None or self._gate.take(len(self._queue))
 
     def _must_wait(self) -> bool:
         """An event that may kill its worker waits until it is the only one here; so do those behind it."""
@@ -310,7 +319,7 @@ class Worker:
     async def _one_batch(self, task: asyncio.Task[None]) -> None:
         attempts = [self._queue.popleft()]
         while not _suspect(attempts[0]) and self._queue and len(attempts) < self._handler.batch:
-            if _suspect(self._queue[0]):
+            if _suspect(self._queue[0]) or not self._may_begin():
                 break
             attempts.append(self._queue.popleft())
         for attempt in attempts:
@@ -556,6 +565,8 @@ class Worker:
         self._stopping = True
         if self._unlisten is not None:
             self._unlisten()
+        if self._gate is not None:
+            self._gate.close()
         self._room.set()
         if self._taking is not None:
             self._taking.cancel()
