@@ -1,6 +1,7 @@
 """vagus: the event backbone for AI systems. Start with `App`; the docs tell the rest."""
 
 from vagus.app.app import App
+from vagus.app.blocking.facade import SyncApp, SyncRun
 from vagus.app.effects.ledger import Effects
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.middleware.passage import Outgoing
@@ -40,6 +41,8 @@ __all__ = [
     "Run",
     "RunPart",
     "Steered",
+    "SyncApp",
+    "SyncRun",
     "Trial",
     "VagusError",
     "Wire",

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 import msgspec
 
+from vagus.app.blocking.facade import SyncApp
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
 from vagus.app.handler import Handler, make_handler
 from vagus.app.middleware.out import first_of_run, publish_through
@@ -30,6 +31,7 @@ from vagus.app.topics import Topics, WhenFull, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
 from vagus.app.work.handling import Watcher, telling
+from vagus.app.work.letters import Letters
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.delivery.route import Policy
@@ -37,6 +39,7 @@ from vagus.delivery.subscription import group_name
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Kind, Wire, check_group, check_kind
 from vagus.registry import DEFAULT_URL, create_backend
+from vagus.reliability.dead import DeadLetter
 
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Any]]
 
@@ -437,6 +440,40 @@ class App(Router):
         if isinstance(which, str):
             return which
         raise InvalidArgument(f"app {self.name!r} has no handler {which!r}", hint="give the name of a group")
+
+    # --- dead letters ------------------------------------------------------------------------------------------------
+
+    async def dead(self, handler: Callable[..., Any] | str | None = None) -> list[DeadLetter]:
+        """Return the open dead letters of a handler, or of all handlers, oldest first: each with reason and error."""
+        names = [handler] if handler is not None else self._handlers
+        return await self._letters().open([self._group(name) for name in names])
+
+    async def redrive(
+        self, handler: Callable[..., Any] | str, *, ids: Sequence[str] | None = None, rate: float | None = None
+    ) -> int:
+        """Send open dead letters of a handler to it again, all or those of `ids`; return how many.
+
+        `rate`: at most so many events a second. Those that died of the same reason again and again are left out;
+        `vagus dead redrive --force` sends them.
+        """
+        return await self._letters().redrive(self._group(handler), ids, rate)
+
+    async def discard(self, handler: Callable[..., Any] | str, *, ids: Sequence[str] | None = None) -> int:
+        """Close open dead letters of a handler for good, all or those of `ids`; return how many. The record stays."""
+        return await self._letters().discard(self._group(handler), ids)
+
+    def _letters(self) -> Letters:
+        opened = self._opened()
+        return Letters(opened.backend, opened.plan.clock, f"app {self.name}")
+
+    def sync(self, *, handle: bool = False) -> SyncApp:
+        """Open the app for code that cannot await, such as scripts and notebooks; see `SyncApp`.
+
+        `handle`: whether its handlers work meanwhile.
+        """
+        if opened_in_trial(self) is not None:
+            raise InvalidArgument("app.sync() opens the app for real, and this is a trial", hint="use the trial itself")
+        return SyncApp(self, handle=handle)
 
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""
