@@ -54,6 +54,8 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True):
 class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A durable subscription as it is declared.
 
+    `mode` and `pick`: the first value of the group's `Steering`; a group that was switched since keeps what it was
+    switched to.
     `patterns`: topics or patterns (`*` one word, `#` the rest). `start`: "now" hears what is published after the
     declaration, "first" also what is still kept. `lease_s`: how long a member may hold a delivery before it is
     given to another. `ordered`: events of one key one at a time and in order. `forget_after_s`: how long a named
@@ -63,10 +65,36 @@ class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     patterns: tuple[str, ...]
     mode: Mode = "once"
+    pick: str = ""
     start: Literal["now", "first"] = "now"
     lease_s: float = 30.0
     ordered: bool = True
     forget_after_s: float = 7 * 86_400.0
+
+
+class Steering(msgspec.Struct, frozen=True):
+    """How a group delivers: to one member or to every one, and who chooses that one.
+
+    `pick`: "" leaves the choice to the backend (whoever has credit); any other text is kept for whoever dispatches,
+    and not read. Only `once` has one. `epoch`: which steering of the group it is, counted from 1.
+    """
+
+    mode: Mode = "once"
+    pick: str = ""
+    epoch: int = 1
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Where a switch fell: the steering that begins there, and for each topic the end of what belongs to older ones.
+
+    `ends`: by topic, for each of its lanes, the position up to which events belong to older epochs. A topic or a lane
+    that is not named is newer than the cut.
+    """
+
+    mode: Mode
+    pick: str
+    epoch: int
+    ends: dict[str, tuple[Position, ...]]
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -108,6 +136,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """`max_events` is kept, and a publisher over it refused."""
     exact_stats: bool
     """Every figure is exact; else `Figures.estimated` names those that are not."""
+    switch: bool = False
+    """Mode and pick of a group can be changed while it runs (`steer` with a `Switch`)."""
+    inboxes: bool = False
+    """Members of a `once` group have inboxes of their own, so that a pick can be carried out (`Ingress`)."""
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     """Settings that were read back from the server, for `doctor`."""
 
@@ -122,10 +154,21 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
 
 
 class Inbox(msgspec.Struct, frozen=True, gc=False):
-    """A target: the private queue of a group, or of one of its members in `all`."""
+    """A target: the private queue of a group, or of one of its members.
+
+    A member of `all` finds its redrives there, a member of a `once` group with a pick what was dispatched to it
+    (`entry="moved"`). As a source, `Inbox(group)` is a worker's seat, and `Inbox(group, member)` the seat of whoever
+    empties what was dispatched to a member that is gone.
+    """
 
     group: str
     member: str | None = None
+
+
+class Ingress(msgspec.Struct, frozen=True, gc=False):
+    """A source: the dispatcher's seat of a group with a pick, where its events wait to be dispatched."""
+
+    group: str
 
 
 class Dead(msgspec.Struct, frozen=True, gc=False):
@@ -136,6 +179,7 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
 
 
 Target: TypeAlias = Topic | Inbox | Dead
+Source: TypeAlias = Inbox | Ingress
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
@@ -143,7 +187,8 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
     `after_s`: not before that many seconds from now. `dedupe`: stored once within the target's window per value.
     `heard`: True refuses a topic that nobody listens to and that is no archive (`no group`); False counts the event
-    as unheard instead. `note` comes back with the delivery, `generation` too.
+    as unheard instead. `note` comes back with the delivery, `generation` too. `losses` and `epoch` travel with an
+    event that is moved, so that it is still the same in whatever inbox; with an epoch of 0, where it lies tells.
     """
 
     target: Target
@@ -156,10 +201,15 @@ class Put(msgspec.Struct, frozen=True, gc=False):
     generation: int = 0
     note: bytes = b""
     heard: bool = True
+    losses: int = 0
+    epoch: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):
-    """Let a delivery go for good, and count it as `ending`."""
+    """Let a delivery go for good, and count it as `ending`.
+
+    A "moved" event whose unit puts it into an inbox of its group keeps the place of its key until it is let go there.
+    """
 
     ending: Ending
 
@@ -223,7 +273,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One handing of one event to one member.
 
     `losses`: how often a lease of it lapsed or its holder died; failures of the handler are not among them, they
-    stand in `note`. `generation`: how often it was deliberately sent again.
+    stand in `note`. `generation`: how often it was deliberately sent again. `member`: whose own it is, in `all`;
+    None where the group shares it, and where it was dispatched. `epoch`: the steering under which it was first
+    dispatched.
     """
 
     topic: str
@@ -235,6 +287,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     generation: int = 0
     losses: int = 0
     note: bytes = b""
+    member: str | None = None
+    epoch: int = 1
 
 
 # --- what is seen --------------------------------------------------------------------------------------------------
@@ -278,6 +332,14 @@ class SeekTo(msgspec.Struct, frozen=True):
     skip: bool = True
 
 
+class Switch(msgspec.Struct, frozen=True):
+    """Change how a group delivers, while it runs; see `Steering`. `epoch`: the present one plus one."""
+
+    mode: Mode
+    pick: str
+    epoch: int
+
+
 class Record(msgspec.Struct, frozen=True):
     """One stored event as `read` sees it; `age_s` is how long ago it was stored, by the backend's clock."""
 
@@ -291,10 +353,11 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """The books of one subscription: a `once` group, or one member (`member`) of an `all` group.
+    """The books of what a group shares, or of one member (`member`): its own in `all`, and what was dispatched to it.
 
     They balance: matched + redriven + replayed = acked + dead + discarded + expired + cancelled + skipped +
-    trimmed + held + waiting + parked + ready. Events that moved between inboxes are on neither side.
+    trimmed + held + waiting + parked + ready. Events that moved between inboxes are on neither side: where a group
+    is dispatched, it balances as a whole, all of its books added up.
     `lost` counts lapsed leases and dead holders, `oldest_s` is the age of the oldest ready event in seconds.
     """
 
@@ -352,11 +415,18 @@ class MemberInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as it stands, and its members; `idle_s` is how long it has had none (None while it has some)."""
+    """A group as it stands, and its members; `idle_s` is how long it has had none (None while it has some).
+
+    `spec` has the first value of mode and pick, `steering` the present one, `cuts` the switches up to it, oldest
+    first, 100 at most. `orphans`: members that are not there, to whom something was dispatched that is not settled.
+    """
 
     spec: GroupSpec
     members: tuple[MemberInfo, ...]
     idle_s: float | None
+    steering: Steering = Steering()
+    cuts: tuple[Cut, ...] = ()
+    orphans: tuple[str, ...] = ()
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -378,6 +448,8 @@ class Feed(Protocol):
         First what was lost by others, then what is due, then the log in the order of `lanes` (lanes not named are
         not looked at, all of them when `lanes` is empty). It waits for a push and never polls. Cancellation safe:
         what a cancelled take had claimed goes back uncounted. Raises `ConnectionLost` when the backend is gone.
+
+        On the seat of whoever empties the inbox of a member that is gone, it returns nothing once nothing is left.
         """
 
     async def extend(self, tokens: Sequence[Token], by_s: float) -> Sequence[Token]:
@@ -404,7 +476,8 @@ class Backend(Protocol):
         """Make sure that topics and groups exist. Idempotent; adopts what is there already.
 
         A group starts at its first declaration. A changed list of patterns, lease, order or forgetting takes effect
-        at once; a group's mode is kept as it was first declared: another raises `GroupConflict`.
+        at once. Mode and pick of a group that is there are left alone; `GroupConflict` is raised where they are
+        neither as it was first declared nor as it was ever switched to.
         """
 
     async def commit(self, units: Sequence[Unit]) -> Sequence[Outcome]:
@@ -415,14 +488,23 @@ class Backend(Protocol):
         was sent. Cancelling it leaves the outcome unknown.
         """
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
-        """Join a group: `Inbox(group)` with all of its topics and its inbox. `credit` bounds what the member holds.
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
+        """Take a seat at a group; `credit` bounds what is held on it.
 
-        In `all`, the member's own subscription is made if it is new, and starts now.
+        `Inbox(group)` joins as a member that takes from what the group shares, from its own subscription (in `all`,
+        made if it is new, it starts now) and from its inbox. `Ingress(group)` is the dispatcher's seat, and
+        `Inbox(group, member)` that of whoever empties the inbox of `member`; neither makes anybody a member.
+        Raises `UnsupportedCapability` for these two where members have no inboxes.
         """
 
-    async def steer(self, group: str, change: SeekTo) -> None:
-        """Move a group's cursors; see `SeekTo`. Raises `UnsupportedCapability` where there is no replay."""
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
+        """Move a group's cursors (`SeekTo`), or change how it delivers (`Switch`), in one step; return where it fell.
+
+        A switch loses nothing: what was there stays with those whose it was, what comes after goes the new way. From
+        `all`, it falls at the furthest place of any member, and the others catch up to it. Raises `GroupConflict` for
+        a switch that is not the next one, `InvalidArgument` for a pick in `all`, and `UnsupportedCapability` where
+        there is no replay, no switch, or no inboxes for a pick.
+        """
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Look at stored events, oldest first, without consuming; at most `limit`.
@@ -431,13 +513,16 @@ class Backend(Protocol):
         """
 
     async def stats(self, group: str) -> Sequence[Figures]:
-        """Return the books of a group: one `Figures`, or in `all` one for each member."""
+        """Return the books of a group: one `Figures` for what it shares, if it does, and one for each member's own."""
 
     async def describe(self) -> Catalogue:
         """Return all topics and groups that there are."""
 
     async def drop(self, target: Topic | Inbox) -> None:
-        """Remove a topic, a group (`Inbox(group)`) or a member of `all` with all that it holds. Idempotent."""
+        """Remove a topic, a group (`Inbox(group)`) or a member with all that is its own. Idempotent.
+
+        What was dispatched to a member is the group's: it stays, for whoever empties the inbox.
+        """
 
     async def close(self) -> None:
         """Let go of everything; feeds that still wait raise `ConnectionLost`. Idempotent."""

@@ -14,7 +14,7 @@ from vagus import App, Context, Event
 from vagus.app.opened import Opened
 from vagus.app.publisher import PublishOptions
 from vagus.app.trial.watch import Watch
-from vagus.backend import Inbox, Outcome, SeekTo, Unit
+from vagus.backend import Cut, Inbox, Outcome, SeekTo, Source, Switch, Unit
 from vagus.backends.memory import Memory
 from vagus.errors import ConnectionLost
 
@@ -146,10 +146,11 @@ class Vanishing(Watch):
         self._check()
         return await super().commit(units)
 
-    async def steer(self, group: str, change: SeekTo) -> None:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         self._check()
+        return None
 
-    def attach(self, source: Inbox, member: Any, credit: int) -> Any:
+    def attach(self, source: Source, member: Any, credit: int) -> Any:
         self._check()
         feed = super().attach(source, member, credit)
         leave = feed.leave

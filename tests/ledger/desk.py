@@ -67,7 +67,7 @@ class Desk:
         group: str = GROUP,
     ) -> list[Delivery]:
         self.ledger.advance(self.now)
-        return list(self.ledger.take(group, member, credit, limit, lanes, self.now))
+        return list(self.ledger.take(Inbox(group), member, credit, limit, lanes, self.now))
 
     def bodies(self, *what: Any, **how: Any) -> str:
         """Take, and return the bodies of what came, joined."""
@@ -92,7 +92,7 @@ class Desk:
 
     @property
     def subscription(self) -> Any:
-        return self.ledger.groups[GROUP].subscriptions[None]
+        return self.ledger.groups[GROUP].shared
 
 
 def body_of(delivery: Delivery) -> str:

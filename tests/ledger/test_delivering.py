@@ -113,21 +113,21 @@ def test_starved_member_waits_for_a_lease_alone() -> None:
     desk = Desk()
     desk.put("a")
     desk.put("late", after_s=3)
-    assert desk.ledger.next_due(GROUP, ANN) == desk.now + 3
+    assert desk.ledger.next_due(Inbox(GROUP), ANN) == desk.now + 3
     desk.take(1, credit=1)
     desk.take(1, credit=1)
-    assert desk.ledger.next_due(GROUP, ANN) == desk.now + LEASE_S
-    assert desk.ledger.next_due(GROUP, BOB) == desk.now + 3
+    assert desk.ledger.next_due(Inbox(GROUP), ANN) == desk.now + LEASE_S
+    assert desk.ledger.next_due(Inbox(GROUP), BOB) == desk.now + 3
 
 
 def test_next_due_is_the_earliest_of_lease_wait_and_schedule() -> None:
     desk = Desk()
-    assert desk.ledger.next_due(GROUP, ANN) is None
+    assert desk.ledger.next_due(Inbox(GROUP), ANN) is None
     desk.put("a")
     (delivery,) = desk.take()
-    assert desk.ledger.next_due(GROUP, ANN) == desk.now + LEASE_S
+    assert desk.ledger.next_due(Inbox(GROUP), ANN) == desk.now + LEASE_S
     desk.settle(delivery, Release(4))
-    assert desk.ledger.next_due(GROUP, ANN) == desk.now + 4
+    assert desk.ledger.next_due(Inbox(GROUP), ANN) == desk.now + 4
 
 
 @pytest.mark.contract("G9")
@@ -326,7 +326,7 @@ def test_lapsed_claim_that_nobody_took_is_still_valid() -> None:
     desk.put("a")
     (delivery,) = desk.take()
     desk.now += LEASE_S * 2
-    desk.ledger.groups[GROUP].subscriptions[None].lapse(desk.now)
+    desk.ledger.groups[GROUP].shared.lapse(desk.now)
     assert desk.settle(delivery) == "done"
     assert desk.bodies(member=BOB) == ""
     assert desk.figures().lost == 0

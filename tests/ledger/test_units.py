@@ -98,9 +98,9 @@ def test_member_that_leaves_gives_back_what_it_held_uncounted() -> None:
     desk.put("b")
     desk.take(1, ANN)
     (kept,) = desk.take(1, BOB)
-    assert desk.ledger.leave(GROUP, ANN, desk.now)
-    assert not desk.ledger.leave(GROUP, ANN, desk.now)
-    assert not desk.ledger.leave("nowhere", ANN, desk.now)
+    assert desk.ledger.leave(Inbox(GROUP), ANN, desk.now)
+    assert not desk.ledger.leave(Inbox(GROUP), ANN, desk.now)
+    assert not desk.ledger.leave(Inbox("nowhere"), ANN, desk.now)
     assert [(body_of(d), d.losses) for d in desk.take(member=BOB)] == [("a", 0)]
     assert desk.settle(kept) == "done"
     (info,) = desk.ledger.describe(desk.now).groups
@@ -112,7 +112,7 @@ def test_group_knows_how_long_it_has_had_nobody() -> None:
     desk = Desk()
     desk.ledger.attach(GROUP, ANN, desk.now)
     assert desk.ledger.describe(desk.now).groups[0].idle_s is None
-    desk.ledger.leave(GROUP, ANN, desk.now)
+    desk.ledger.leave(Inbox(GROUP), ANN, desk.now)
     assert desk.ledger.describe(desk.now + 5).groups[0].idle_s == 5
 
 
@@ -137,7 +137,7 @@ def test_named_member_gets_what_it_missed_and_an_anonymous_one_starts_anew() -> 
     named = Member("ann", named=True)
     for member in (named, BOB):
         desk.ledger.attach(GROUP, member, desk.now)
-        desk.ledger.leave(GROUP, member, desk.now)
+        desk.ledger.leave(Inbox(GROUP), member, desk.now)
     desk.put("missed")
     for member in (named, BOB):
         desk.ledger.attach(GROUP, member, desk.now)
@@ -187,13 +187,13 @@ def test_leaving_after_ones_subscription_was_dropped_is_no_error() -> None:
     desk = Desk(mode="all")
     named = Member("ann", named=True)
     desk.ledger.attach(GROUP, named, desk.now)
-    desk.ledger.groups[GROUP].subscriptions.clear()
-    assert not desk.ledger.leave(GROUP, named, desk.now)
+    desk.ledger.groups[GROUP].own.clear()
+    assert not desk.ledger.leave(Inbox(GROUP), named, desk.now)
 
 
 def test_release_of_a_member_that_left_is_too_late() -> None:
     desk = Desk()
     desk.put("a")
     (delivery,) = desk.take()
-    desk.ledger.leave(GROUP, ANN, desk.now)
+    desk.ledger.leave(Inbox(GROUP), ANN, desk.now)
     assert desk.settle(delivery, Release()) == "lost"

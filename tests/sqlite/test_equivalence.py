@@ -195,7 +195,7 @@ class Twins(RuleBasedStateMachine):
         lapsed = self.lapsed(group, member)
         if lapsed > 1:  # in which order several events come back is promised by nobody: take all of them
             limit = credit = 1_000
-        expected = in_order(self.model.take(group, member, credit, limit, lanes, self.now), lapsed)
+        expected = in_order(self.model.take(Inbox(group), member, credit, limit, lanes, self.now), lapsed)
         taken = in_order(self.rig.take(group, member, limit, self.now, lanes=lanes, credit=credit), lapsed)
         assert list(map(told, taken)) == list(map(told, expected))
         self.tokens += [(theirs.token, ours.token) for theirs, ours in zip(expected, taken, strict=True)]
@@ -238,13 +238,12 @@ class Twins(RuleBasedStateMachine):
         self.model.advance(self.now)
         if self.holds(group, member) > 1:
             return  # in which order several events come back is promised by nobody
-        self.model.leave(group, member, self.now)
+        self.model.leave(Inbox(group), member, self.now)
         self.rig.do(lambda engine: engine.members.leave(group, member, self.now), self.now)
 
     def lapsed(self, group: str, member: Member) -> int:
-        subscription = self.model.groups[group].subscription(member)
-        held = subscription.held.values() if subscription else ()
-        return sum(one.claim.until <= self.now for one in held)
+        found = self.model.groups[group].sources(Inbox(group), member.name)
+        return sum(held.claim.until <= self.now for one in found for held in one.held.values())
 
     def holds(self, group: str, member: Member) -> int:
         return sum(info.held for info in self.model.groups[group].info(self.now).members if info.name == member.name)

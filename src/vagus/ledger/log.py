@@ -5,13 +5,20 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import msgspec
 
-from vagus.backend import After, Dead, End, First, Position, Put, Start, Target, Topic, TopicSpec
+from vagus.backend import After, Dead, End, First, Inbox, Position, Put, Start, Target, Topic, TopicSpec
 from vagus.errors import InvalidArgument
+from vagus.ledger.stretch import Stretch
+
+
+def log_of(put: Put) -> str:
+    """Return the name of the log that a put enters: what is moved to a member lies apart from its redrives."""
+    name = log_name(put.target)
+    return f"{name}/moved" if put.entry == "moved" and isinstance(put.target, Inbox) and put.target.member else name
 
 
 def log_name(target: Target) -> str:
@@ -150,16 +157,23 @@ class Log:
             entered = True
         return entered
 
-    def earlier_unread(self, row: Row, unread_from: Callable[[int], int]) -> bool:
+    def earlier_unread(self, row: Row, stretches: Callable[[int], Sequence[Stretch]]) -> bool:
         """Return whether an event of `row`'s key that entered before it is still unread, in whichever lane.
 
-        `unread_from` gives the index of the first unread event of a lane.
+        `stretches` tells what of a lane is unread.
         """
         for lane, rows in self._by_key.get(row.put.key or "", {}).items():
-            first = bisect_left(rows, unread_from(lane), key=_index)
-            if first < len(rows) and rows[first].position < row.position:
-                return True
+            for start, until in stretches(lane):
+                first = bisect_left(rows, start[0], key=_index)
+                is_unread = first < len(rows) and (until is None or rows[first].index < until[0])
+                if is_unread and rows[first].position < row.position:
+                    return True
         return False
+
+    def end_before(self, lane: int, index: int) -> int:
+        """Return the position up to which a lane is cut when it is cut before the event of that index."""
+        rows, base = self.lanes[lane].rows, self.lanes[lane].base
+        return rows[index - base].position - 1 if index - base < len(rows) else self.next_position - 1
 
     def rows_from(self, start: Start, limit: int, now: float) -> list[Row]:
         """Return at most `limit` events of all lanes from `start` on, in order of position."""

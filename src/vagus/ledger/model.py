@@ -11,33 +11,42 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from vagus.backend import (
+    After,
     Catalogue,
+    Cut,
     Dead,
     Delivery,
+    Done,
     End,
     Figures,
     First,
     GroupSpec,
     Inbox,
+    Ingress,
     Member,
     Outcome,
+    Position,
     Put,
     PutOutcome,
     Record,
     SeekTo,
     Settle,
     SettleOutcome,
+    Source,
     Start,
+    Steering,
+    Switch,
     Target,
     Topic,
     TopicInfo,
     TopicSpec,
     Unit,
 )
-from vagus.errors import GroupConflict, InvalidArgument
+from vagus.errors import InvalidArgument
 from vagus.ledger.group import Attached, Group
-from vagus.ledger.log import Log, Row, log_name
+from vagus.ledger.log import Log, Row, log_name, log_of
 from vagus.ledger.state import State
+from vagus.ledger.steering import Kind, began, check_declared, reader_of, switched
 from vagus.ledger.subscription import Held, Subscription
 
 KEEP_S = 7 * 86_400.0
@@ -50,6 +59,7 @@ _TRIM_EVERY = 512
 _DONE = Outcome(True, (), ("done",))
 _LOST = Outcome(False, (), ("lost",))
 _UNTRIED = PutOutcome("untried")
+_MOVED = Done("moved")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -72,7 +82,10 @@ class Ledger:
     # --- what there is -----------------------------------------------------------------------------------------------
 
     def declare(self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], now: float) -> None:
-        """Make topics and groups exist (rules 2 and 5)."""
+        """Make topics and groups exist (rules 2 and 5); looks for conflicts before anything is written."""
+        for wanted in groups:
+            known = self.groups.get(wanted.name)
+            check_declared(wanted, known.spec if known else None, known.cuts if known else ())
         for spec in topics:
             log = self.logs.get(spec.name)
             if log is None:
@@ -101,41 +114,49 @@ class Ledger:
 
     def _declare_group(self, spec: GroupSpec, now: float) -> None:
         known = self.groups.get(spec.name)
-        if known is not None and known.spec.mode != spec.mode:
-            raise GroupConflict(
-                f"group {spec.name!r} delivers {known.spec.mode!r}, it cannot be declared to deliver {spec.mode!r}",
-                hint=f"declare it with deliver={known.spec.mode!r}, or: vagus groups drop {spec.name}",
-            )
         group = self.groups[spec.name] = known or Group(spec, now)
         self._log(f"$dead.{spec.name}")
         if known is not None:
             known.change(spec, now)
-        elif spec.mode == "once":
-            self._subscribe(group, None, now)
+        elif group.kind != "own":
+            self._subscribe(group, group.kind, None, now)
+            self._relay_inbox(group, now)
         for log in list(self.logs.values()):
             self._listen(group, log, First() if spec.start == "first" else End(), now)
 
     def _listen(self, group: Group, log: Log, start: Start, now: float) -> None:
-        """Make the group's subscriptions read `log`, or read it no more, as its patterns say."""
+        """Make those of the group's subscriptions that read on read `log`, or all read it no more, by its patterns."""
         if log.name.startswith("$"):
             return
         heard = group.hears(log.name)
         log.heard = log.heard or heard
-        for subscription in group.subscriptions.values():
+        for subscription in group.readers() if heard else group.subscriptions():
             if heard:
                 subscription.add_log(log, start, now)
             else:
                 subscription.remove_log(log.name)
 
-    def _subscribe(self, group: Group, member: str | None, now: float) -> Subscription:
-        spec = group.spec
-        subscription = Subscription(spec.name, member, lease_s=spec.lease_s, ordered=spec.ordered)
-        group.subscriptions[member] = subscription
-        subscription.add_log(self._log(log_name(Inbox(spec.name, member))), First(), now)
-        for log in self.logs.values():
-            if not log.name.startswith("$") and group.hears(log.name):
-                subscription.add_log(log, First() if spec.start == "first" else End(), now)
+    def _topics_of(self, group: Group) -> list[Log]:
+        return [log for log in self.logs.values() if not log.name.startswith("$") and group.hears(log.name)]
+
+    def _subscribe(self, group: Group, kind: Kind, member: str | None, now: float) -> Subscription:
+        """Make a subscription, and let it read what it alone reads; one in `all` begins as the group's `start` says."""
+        subscription = group.add(kind, member)
+        inbox = log_name(Inbox(group.spec.name, member))
+        if kind == "inbox":
+            subscription.add_log(self._log(f"{inbox}/moved"), First(), now)
+        elif kind == "own":
+            subscription.add_log(self._log(inbox), First(), now)
         return subscription
+
+    def _read_topics(self, group: Group, subscription: Subscription, now: float) -> None:
+        """Let a new member of `all` read as the group's `start` says; what is older than `all` itself is not for it."""
+        cut = began(group.cuts, Steering(group.spec.mode, group.spec.pick))
+        for log in self._topics_of(group):
+            ends = cut.ends.get(log.name, ()) if cut else ()
+            for number in range(len(log.lanes)):
+                first = After(ends[number]) if number < len(ends) else First()
+                subscription.add_lane(log, number, first if group.spec.start == "first" else End(), now)
 
     def drop(self, target: Topic | Inbox, now: float) -> None:
         """Remove a topic, a group or a member's subscription with all that it holds; an inbox goes with its reader."""
@@ -144,24 +165,35 @@ class Ledger:
                 return
             self.logs.pop(target.name, None)
             for group in self.groups.values():
-                for subscription in group.subscriptions.values():
+                for subscription in group.subscriptions():
                     subscription.remove_log(target.name)
         elif target.member is None:
             known = self.groups.pop(target.group, None)
-            for member, subscription in known.subscriptions.items() if known else ():
+            for subscription in known.subscriptions() if known else ():
                 subscription.end()
-                self.logs.pop(log_name(Inbox(target.group, member)), None)
+                for name in {name for name, _ in subscription.cursors if name.startswith("$inbox.")}:
+                    self.logs.pop(name, None)
             self.logs.pop(f"$dead.{target.group}", None)
         elif target.group in self.groups:
-            self._forget_member(self.groups[target.group], target.member)
-            self.groups[target.group].attached.pop(target.member, None)
+            group = self.groups[target.group]
+            group.attached.pop(target.member, None)
+            self._forget_member(group, target.member)
+            self._clear_inbox(group, target.member)
 
     def _forget_member(self, group: Group, member: str) -> None:
-        gone = group.subscriptions.pop(member, None)
+        gone = group.remove("own", member)
         if gone is not None:
             gone.end()
             self.logs.pop(log_name(Inbox(group.spec.name, member)), None)
         group.away_since.pop(member, None)
+
+    def _clear_inbox(self, group: Group, member: str) -> None:
+        """Forget the inbox of a member that is not there, if it is empty; what it counted, the group has done."""
+        inbox = group.inboxes.get(member)
+        if inbox is not None and inbox.is_empty and group.ingress is not None:
+            group.ingress.absorb(inbox)
+            group.remove("inbox", member)
+            self.logs.pop(f"{log_name(Inbox(group.spec.name, member))}/moved", None)
 
     # --- members -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +204,10 @@ class Ledger:
         group.attached[member.name] = Attached(member, now)
         group.away_since.pop(member.name, None)
         group.idle_since = None
-        if group.spec.mode == "all" and member.name not in group.subscriptions:
-            self._subscribe(group, member.name, now)
+        if group.kind == "own" and member.name not in group.own:
+            self._read_topics(group, self._subscribe(group, "own", member.name, now), now)
+        if group.kind == "ingress" and member.name not in group.inboxes:
+            self._subscribe(group, "inbox", member.name, now)
 
     def _group(self, name: str) -> Group:
         group = self.groups.get(name)
@@ -181,19 +215,28 @@ class Ledger:
             raise InvalidArgument(f"no group {name!r} was declared", hint="declare it first, or see: vagus groups")
         return group
 
-    def leave(self, group_name: str, member: Member, now: float) -> bool:
-        """End a membership; return whether something it held came back."""
-        group = self.groups.get(group_name)
-        if group is None or group.attached.pop(member.name, None) is None:
+    def leave(self, source: Source, member: Member, now: float) -> bool:
+        """Give up a seat; return whether something that was held there came back."""
+        group = self.groups.get(source.group)
+        if group is None:
+            return False
+        if source != Inbox(source.group):
+            return self._hand_back(group.sources(source, member.name), member, now)
+        if group.attached.pop(member.name, None) is None:
             return False
         group.idle_since = None if group.attached else now
-        subscription = group.subscription(member)
-        if group.spec.mode == "all" and not member.named:
+        if not member.named:
             self._forget_member(group, member.name)
-            return False
-        if group.spec.mode == "all":
+        elif member.name in group.own:
             group.away_since[member.name] = now
-        return subscription.hand_back(member.name, now) if subscription else False
+        came_back = self._hand_back(group.sources(source, member.name), member, now)
+        self._clear_inbox(group, member.name)
+        return came_back
+
+    @staticmethod
+    def _hand_back(subscriptions: Sequence[Subscription], member: Member, now: float) -> bool:
+        came_back = [subscription.hand_back(member.name, now) for subscription in subscriptions]
+        return any(came_back)
 
     def _expire_members(self, now: float) -> None:
         for group in self.groups.values():
@@ -203,14 +246,72 @@ class Ledger:
             forgotten = [name for name, since in group.away_since.items() if since + group.spec.forget_after_s <= now]
             for name in forgotten:
                 self._forget_member(group, name)
+            for name in [name for name in group.inboxes if name not in group.attached]:
+                self._clear_inbox(group, name)
 
     def _give_up(self, group: Group, member: Member, seen: float, now: float) -> None:
         del group.attached[member.name]
         group.idle_since = None if group.attached else now
-        if group.spec.mode == "all":
+        if not member.named:
+            self._forget_member(group, member.name)
+        elif member.name in group.own:
             group.away_since[member.name] = seen
-            if not member.named:
-                self._forget_member(group, member.name)
+
+    # --- steering ----------------------------------------------------------------------------------------------------
+
+    def switch(self, group_name: str, change: Switch, now: float) -> Cut:
+        """Change how a group delivers, and return where that cut its topics (rule 13)."""
+        group = self._group(group_name)
+        steering = switched(group_name, group.steering, change)
+        self._expire_members(now)
+        before, kind = group.readers(), reader_of(steering.mode, steering.pick)
+        topics = self._topics_of(group)
+        # Where nobody is there yet to be handed everything, what is unread stays with those who shared it.
+        leavers = before if kind != "own" or group.own or group.attached else []
+        places = {
+            (log.name, number): _place(leavers, log, number) for log in topics for number in range(len(log.lanes))
+        }
+        ends: dict[str, tuple[Position, ...]] = {
+            log.name: tuple(log.end_before(number, places[log.name, number]) for number in range(len(log.lanes)))
+            for log in topics
+        }
+        cut = Cut(steering.mode, steering.pick, steering.epoch, ends)
+        moves = kind != group.kind
+        group.steer(steering, cut)
+        self._seat(group, now)
+        if moves:
+            for log in topics:
+                for number in range(len(log.lanes)):
+                    _hand_over(log, number, places[log.name, number], before, group.readers())
+        self._relay_inbox(group, now)
+        return cut
+
+    def _seat(self, group: Group, now: float) -> None:
+        """Make what the present steering needs: the subscription of all, or one for each member that is there."""
+        kind = group.kind
+        if kind == "ingress" and group.ingress is None:
+            self._subscribe(group, "ingress", None, now)
+        if kind != "ingress" and group.shared is None:
+            self._subscribe(group, "shared", None, now)  # in `all` too: it reads the redrives of older epochs
+        for member in group.attached:
+            if kind == "own" and member not in group.own:
+                self._subscribe(group, "own", member, now)
+            if kind == "ingress" and member not in group.inboxes:
+                self._subscribe(group, "inbox", member, now)
+
+    def _relay_inbox(self, group: Group, now: float) -> None:
+        """Let the group's inbox be read by the ingress where there is a pick, else by what the members share."""
+        reader, other = group.shared, group.ingress
+        if group.kind == "ingress":
+            reader, other = other, reader
+        if reader is None:
+            return
+        log = self._log(log_name(Inbox(group.spec.name)))
+        cursor = reader.cursors.get((log.name, 0))
+        if cursor is not None and cursor.open:
+            return
+        before = [] if other is None or (log.name, 0) not in other.cursors else [other]
+        _hand_over(log, 0, _place(before, log, 0, log.lanes[0].base), before, [reader])
 
     # --- putting and settling ----------------------------------------------------------------------------------------
 
@@ -234,22 +335,35 @@ class Ledger:
         subscription = held.subscription
         if subscription.held.get(held.row) is not held:
             return _LOST
-        if subscription.settle(held, settle.action, now):
-            gained.add(subscription)
+        self._settle(settle, now, gained, moves=False)
         return _DONE
 
+    def _settle(self, settle: Settle, now: float, gained: set[Subscription], *, moves: bool) -> None:
+        held: Held = settle.token
+        subscription, put = held.subscription, held.row.put
+        if subscription.settle(held, settle.action, now, moves=moves):
+            gained.add(subscription)
+        if put.entry == "moved" and put.key is not None and not moves and isinstance(settle.action, Done):
+            offering = self.groups[subscription.group].let_place_go(put.key)
+            if offering is not None:
+                gained.add(offering)
+
     def _carry_out(self, unit: Unit, now: float, grown: set[str], gained: set[Subscription]) -> Outcome:
-        logs = [self.logs.get(log_name(put.target)) for put in unit.puts]
+        logs = [self.logs.get(log_of(put)) for put in unit.puts]
         refusal = self._refusal(unit, logs, now)
         if refusal is not None:
             return refusal
         # What is new is stored before what is old is let go.
         puts = [self._put(put, log, now, grown) for put, log in zip(unit.puts, logs, strict=True)]
         changes = [self.state.apply(change, now) for change in unit.changes]
+        arrived = [_place_taken(put) for put, told in zip(unit.puts, puts, strict=True) if told.status == "stored"]
         for settle in unit.settles:
             held: Held = settle.token
-            if held.subscription.settle(held, settle.action, now):
-                gained.add(held.subscription)
+            seat = (held.subscription.group, held.row.put.key)
+            moves = settle.action == _MOVED and seat in arrived
+            if moves:
+                arrived.remove(seat)
+            self._settle(settle, now, gained, moves=moves)
         return Outcome(True, puts, ["done"] * len(unit.settles), changes)
 
     def _refusal(self, unit: Unit, logs: Sequence[Log | None], now: float) -> Outcome | None:
@@ -296,7 +410,7 @@ class Ledger:
 
     def _put(self, put: Put, log: Log | None, now: float, grown: set[str]) -> PutOutcome:
         if log is None or not log.heard:
-            log = self._log_of(put.target, now)
+            log = self._log_of(put, now)
         if not log.heard:
             log.unheard += 1
             return PutOutcome("unheard")
@@ -314,19 +428,28 @@ class Ledger:
             self._count_discarded(put.target)
         return PutOutcome("stored", row.position)
 
-    def _log_of(self, target: Target, now: float) -> Log:
-        """Return the log of a target that was missing or not heard so far: made, where it is its first put."""
-        name = log_name(target)
+    def _log_of(self, put: Put, now: float) -> Log:
+        """Return the log of a put that was missing or not heard so far: made, where it is its first put."""
+        name, target = log_of(put), put.target
         log = self.logs.get(name)
         if log is None and isinstance(target, Topic):
             return self._create_topic(TopicSpec(name=name), now)
         return log or self._log(name)
 
     def _count_discarded(self, target: Dead) -> None:
+        """Count a letter as discarded where it was counted as dead: who it was dispatched to is not known any more."""
         group = self.groups.get(target.group)
-        subscription = group.subscriptions.get(target.member) if group else None
-        if subscription is not None:
-            subscription.discarded += 1
+        if group is None:
+            return
+        if target.member is None:
+            inboxes = (group.inboxes[member] for member in sorted(group.inboxes))
+            candidates = [one for one in (group.shared, group.ingress, *inboxes) if one is not None]
+        else:
+            candidates = [group.own[target.member]] if target.member in group.own else []
+        for one in candidates:
+            if one.counts["dead"] > one.discarded or one is candidates[-1]:
+                one.discarded += 1
+                return
 
     # --- taking ------------------------------------------------------------------------------------------------------
 
@@ -337,29 +460,52 @@ class Ledger:
         self.state.forget(now)
         return grown
 
-    def next_due(self, group_name: str, member: Member) -> float | None:
+    def next_due(self, source: Source, member: Member) -> float | None:
         """Return the next instant at which something becomes available to `member` by itself."""
-        group = self.groups.get(group_name)
-        subscription = group.subscription(member) if group else None
-        if subscription is None:
-            return None
-        if member.name in subscription.starved:
-            return subscription.next_due(member.name)
-        dues = [cursor.log.scheduled[0][0] for cursor in subscription.cursors.values() if cursor.log.scheduled]
-        due = subscription.next_due(member.name)
-        return min(dues, default=None) if due is None else min([due, *dues])
+        group = self.groups.get(source.group)
+        dues: list[float] = []
+        for subscription in group.sources(source, member.name) if group else ():
+            due = subscription.next_due(member.name)
+            if due is not None:
+                dues.append(due)
+            if member.name not in subscription.starved:
+                cursors = subscription.cursors.values()
+                dues += [cursor.log.scheduled[0][0] for cursor in cursors if cursor.log.scheduled]
+        return min(dues, default=None)
 
     def take(
-        self, group_name: str, member: Member, credit: int, limit: int, lanes: Sequence[int], now: float
+        self, source: Source, member: Member, credit: int, limit: int, lanes: Sequence[int], now: float
     ) -> Sequence[Delivery]:
-        """Hand at most `limit` events to `member`, which may hold `credit` in all (rule 6)."""
-        group = self._group(group_name)
-        subscription = group.subscription(member)
-        if member.name not in group.attached or subscription is None:
-            self.attach(group_name, member, now)  # it was not heard of for long, or dropped: it joins anew
-            subscription = group.subscription(member)
-        group.attached[member.name].seen = now
-        return subscription.take(member.name, credit, limit, lanes, now) if subscription else ()
+        """Hand at most `limit` events to `member`, which may hold `credit` on this seat in all (rule 6)."""
+        group = self._group(source.group)
+        if source == Inbox(source.group):
+            if member.name not in group.attached or not group.sources(source, member.name):
+                self.attach(source.group, member, now)  # it was not heard of for long, or dropped: it joins anew
+            group.attached[member.name].seen = now
+        subscriptions = group.sources(source, member.name)
+        held = 0
+        for subscription in subscriptions:
+            subscription.lapse(now)
+            held += subscription.holding[member.name]
+        room = min(limit, credit - held)
+        for subscription in subscriptions:
+            if room > 0:
+                subscription.starved.discard(member.name)
+            else:
+                subscription.starved.add(member.name)
+        out: list[Delivery] = []
+        for subscription in subscriptions:
+            if len(out) < room:
+                out += subscription.take(member.name, room - len(out), lanes, now)
+        return out
+
+    def is_emptied(self, source: Source) -> bool:
+        """Return whether this is the seat of whoever empties an inbox, its member is gone, and nothing is left."""
+        group = self.groups.get(source.group)
+        if group is None or isinstance(source, Ingress) or source.member is None or source.member in group.attached:
+            return False
+        inbox = group.inboxes.get(source.member)
+        return inbox is None or inbox.is_empty
 
     def extend(
         self, group_name: str, member: Member, tokens: Sequence[Held], by_s: float, now: float
@@ -374,10 +520,9 @@ class Ledger:
         return lost
 
     def seek(self, group_name: str, change: SeekTo, now: float) -> None:
-        """Move the cursors of a group, or of one member of it."""
-        group = self._group(group_name)
-        for member, subscription in group.subscriptions.items():
-            if change.member is None or change.member == member:
+        """Move the cursors of a group, or of one member of it, that read on."""
+        for subscription in self._group(group_name).readers():
+            if change.member is None or change.member == subscription.member:
                 subscription.seek(change, now)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
@@ -394,7 +539,7 @@ class Ledger:
             log.forget_dedupe(self.limits.dedupe, oldest)
 
     def _settled_by_all(self, log: str) -> Callable[[Row, int], bool]:
-        readers = [s for g in self.groups.values() for s in g.subscriptions.values() if (log, 0) in s.cursors]
+        readers = [s for g in self.groups.values() for s in g.subscriptions() if (log, 0) in s.cursors]
         if len(readers) == 1:
             return readers[0].settled
         return lambda row, lane: all(reader.settled(row, lane) for reader in readers)
@@ -420,8 +565,7 @@ class Ledger:
 
     def stats(self, group_name: str, now: float) -> Sequence[Figures]:
         """Return the books of a group (rule 12)."""
-        group = self._group(group_name)
-        return [subscription.figures(now) for subscription in group.subscriptions.values()]
+        return self._group(group_name).figures(self.logs, now)
 
     def describe(self, now: float) -> Catalogue:
         """Return all topics and groups."""
@@ -439,3 +583,30 @@ class Ledger:
             unheard=log.unheard,
             groups=tuple(sorted(name for name, group in self.groups.items() if group.hears(log.name))),
         )
+
+
+def _place(readers: Sequence[Subscription], log: Log, lane: int, default: int | None = None) -> int:
+    """Return the furthest place of those who read a lane; where nobody does, its end."""
+    cursors = [reader.cursors[log.name, lane] for reader in readers if (log.name, lane) in reader.cursors]
+    end = log.lanes[lane].count if default is None else default
+    return max((cursor.place for cursor in cursors if cursor.open), default=end)
+
+
+def _hand_over(log: Log, lane: int, at: int, before: Sequence[Subscription], after: Sequence[Subscription]) -> None:
+    """Let `after` read a lane from `at` on, and `before` no further than that."""
+    cursors = []
+    again = 0
+    for subscription in before:
+        cursor = subscription.cursors.get((log.name, lane))
+        if cursor is not None and cursor.open:
+            again = max(again, subscription.close(log, lane, at))
+            cursors.append(cursor)
+    for subscription in after:
+        subscription.open(log, lane, at, again, cursors)
+
+
+def _place_taken(put: Put) -> tuple[str, str | None] | None:
+    """Return group and key of an event that was moved into an inbox, where it holds its key's place."""
+    if put.entry == "moved" and isinstance(put.target, Inbox):
+        return put.target.group, put.key
+    return None

@@ -1,4 +1,4 @@
-"""One subscription: who may be handed which event next, and what becomes of it (rules 5 to 8, 11 and 12)."""
+"""One subscription: who may be handed which event next, and what becomes of it (rules 5 to 8 and 11 to 13)."""
 
 from __future__ import annotations
 
@@ -8,32 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vagus.backend import Delivery, Done, Ending, Figures, Release, SeekTo, Start
+from vagus.backend import Cut, Delivery, Done, Ending, Figures, Release, SeekTo, Start
+from vagus.ledger.cursor import Cursor
 from vagus.ledger.log import Log, Row
+from vagus.ledger.steering import Kind, epoch_of
+from vagus.ledger.stretch import Stretch
 
 _ALL_LANES = range(9, -1, -1)
-
-
-class Cursor:
-    """How far a subscription has passed one lane of one log; `start` is where it began."""
-
-    __slots__ = ("generation", "inbox", "lane", "log", "next", "replay_until", "served", "source", "start")
-
-    def __init__(self, log: Log, lane: int, start: int) -> None:
-        self.log = log
-        self.lane = lane
-        self.source = log.lanes[lane]
-        self.inbox = log.name.startswith("$inbox.")
-        self.served = 0
-        self.start = start
-        self.next = start
-        self.replay_until = start
-        self.generation = 0
-
-    @property
-    def ready(self) -> int:
-        """How many events of the lane are still unread."""
-        return self.source.count - self.next
 
 
 class Claim(msgspec.Struct, eq=False):
@@ -74,13 +55,21 @@ def _turn(cursor: Cursor) -> tuple[bool, int]:
 
 
 class Subscription:
-    """The state of a `once` group, or of one member of an `all` group."""
+    """What the members of a group share, its ingress, what is one member's own in `all`, or one member's inbox.
 
-    def __init__(self, group: str, member: str | None, *, lease_s: float, ordered: bool) -> None:
+    In an inbox everything was moved there: its key's place is held in the subscription that it was moved from.
+    """
+
+    def __init__(
+        self, kind: Kind, group: str, member: str | None, *, lease_s: float, ordered: bool, cuts: Sequence[Cut] = ()
+    ) -> None:
+        self.kind = kind
         self.group = group
         self.member = member
+        self.owner = member if kind == "own" else None
         self.lease_s = lease_s
-        self.ordered = ordered
+        self.ordered = ordered and kind != "inbox"
+        self.cuts = cuts
         self.cursors: dict[tuple[str, int], Cursor] = {}
         self.held: dict[Row, Held] = {}
         self.holding: dict[str, int] = defaultdict(int)
@@ -91,6 +80,7 @@ class Subscription:
         self._waiting: list[tuple[float, int, Aside]] = []
         self._aside: set[Row] = set()
         self._busy: dict[str, int] = {}
+        self._moving: dict[str, int] = {}
         self._parked: dict[str, deque[Aside]] = {}
         self._free: dict[int, deque[str]] = defaultdict(deque)
         self._order = 0
@@ -105,41 +95,62 @@ class Subscription:
 
     def add_log(self, log: Log, start: Start, now: float) -> None:
         """Read `log` too: lanes that are new to this subscription begin at `start`."""
-        for number, lane in enumerate(log.lanes):
-            if (log.name, number) not in self.cursors:
-                cursor = self.cursors[log.name, number] = Cursor(log, number, lane.start(start, now))
-                self._by_lane[number].append(cursor)
-                log.reread()
+        for number in range(len(log.lanes)):
+            self.add_lane(log, number, start, now)
+
+    def add_lane(self, log: Log, lane: int, start: Start, now: float) -> None:
+        """Read one lane of `log` from `start` on, if it is not read yet."""
+        if (log.name, lane) not in self.cursors:
+            self._add_cursor(log, lane, log.lanes[lane].start(start, now))
+            log.reread()
+
+    def close(self, log: Log, lane: int, at: int) -> int:
+        """Leave what comes behind `at` to another subscription; return how much of it was to come again."""
+        again = self.cursors[log.name, lane].close(at)
+        self.replayed -= again
+        return again
+
+    def open(self, log: Log, lane: int, at: int, again: int, before: Sequence[Cursor]) -> None:
+        """Read on from `at`, where `before` left off; the first `again` events are to come again."""
+        cursor = self.cursors.get((log.name, lane))
+        if cursor is None:
+            cursor = self._add_cursor(log, lane, at)
+            cursor.close(at)
+        cursor.reopen(at, again)
+        self.replayed += again
+        for other in before:
+            cursor.replay_as(other)
+
+    def _add_cursor(self, log: Log, lane: int, start: int) -> Cursor:
+        cursor = self.cursors[log.name, lane] = Cursor(log, lane, start)
+        self._by_lane[lane].append(cursor)
+        return cursor
 
     def remove_log(self, name: str) -> None:
         """Read `name` no more: what was unread there is skipped, what was handed out stays where it is."""
         for key in [key for key in self.cursors if key[0] == name]:
             cursor = self.cursors.pop(key)
             self._by_lane[cursor.lane].remove(cursor)
-            self._matched_before += cursor.source.count - cursor.start
+            self._matched_before += cursor.entered
             self.counts["skipped"] += cursor.ready
         self._offer_all()
 
     def seek(self, change: SeekTo, now: float) -> None:
         """Move the cursors of topics; going back raises the generation of what lies between, forward skips it."""
         for cursor in [cursor for cursor in self.cursors.values() if not cursor.inbox]:
-            target = cursor.source.start(change.start, now)
-            if change.topic not in (None, cursor.log.name) or (target > cursor.next and not change.skip):
+            if change.topic not in (None, cursor.log.name):
                 continue
-            if target < cursor.next:
-                self.replayed += cursor.next - target
-                cursor.replay_until = max(cursor.replay_until, cursor.next)
-                cursor.generation = max(cursor.generation + 1, change.generation)
+            replayed, skipped = cursor.seek(change, now)
+            self.replayed += replayed
+            self.counts["skipped"] += skipped
+            if replayed:
                 cursor.log.reread()
-            else:
-                self.counts["skipped"] += target - cursor.next
-            cursor.next = target
         self._offer_all()
 
     def settled(self, row: Row, lane: int) -> bool:
         """Return whether this subscription is done with `row` for good."""
         cursor = self.cursors.get((row.log, lane))
-        if cursor is not None and row.index >= cursor.next:
+        if cursor is not None and cursor.reads(row.index):
             return False
         return row not in self.held and row not in self._aside
 
@@ -162,15 +173,9 @@ class Subscription:
                 self.holding[claim.member] -= claim.left
                 self._lost.extend(held for held in claim.held if held.claim is claim)
 
-    def take(self, member: str, credit: int, limit: int, lanes: Sequence[int], now: float) -> list[Delivery]:
-        """Hand at most `limit` events to `member`, which may hold `credit` in all (rule 6)."""
-        self.lapse(now)
+    def take(self, member: str, limit: int, lanes: Sequence[int], now: float) -> list[Delivery]:
+        """Hand at most `limit` events to `member` (rule 6); call `lapse` first."""
         out: list[Delivery] = []
-        limit = min(limit, credit - self.holding[member])
-        if limit <= 0:
-            self.starved.add(member)
-            return out
-        self.starved.discard(member)
         claim = Claim(member, now + self.lease_s, [], 0)
         if self._lost:
             self._take_lost(claim, out, limit)
@@ -197,7 +202,9 @@ class Subscription:
         claim.held.append(held)
         self.held[row] = held
         put = row.put
-        out.append(Delivery(row.log, put.envelope, held, row.position, put.key, row.lane, generation, losses, note))
+        epoch = put.epoch or (epoch_of(self.cuts, row.log, row.lane, row.position) if self.cuts else 1)
+        where = (put.key, row.lane, generation, losses, note, self.owner, epoch)
+        out.append(Delivery(row.log, put.envelope, held, row.position, *where))
 
     def _take_lost(self, claim: Claim, out: list[Delivery], limit: int) -> None:
         while self._lost and len(out) < limit:
@@ -224,7 +231,7 @@ class Subscription:
             self._hand(claim, out, aside.row, aside.generation, aside.losses, aside.note)
 
     def _take_logs(self, claim: Claim, out: list[Delivery], limit: int, lane: int) -> None:
-        cursors = [cursor for cursor in self._by_lane.get(lane, ()) if cursor.source.count > cursor.next]
+        cursors = [cursor for cursor in self._by_lane.get(lane, ()) if cursor.ready]
         if len(cursors) > 1:
             cursors.sort(key=_turn)
         for cursor in cursors:
@@ -238,6 +245,8 @@ class Subscription:
     def _take_run(self, claim: Claim, out: list[Delivery], room: int, cursor: Cursor) -> None:
         source = cursor.source
         first = cursor.next - source.base
+        if cursor.until is not None:
+            room = min(room, cursor.until - cursor.next)
         rows = source.rows[first : first + room]
         for row in rows:
             cursor.next += 1
@@ -250,22 +259,24 @@ class Subscription:
                 if row.index < cursor.replay_until:
                     generation += cursor.generation
             key = put.key
-            if key is not None and self.ordered:
+            if key is not None and self.ordered and put.entry != "moved":  # it has its key's place already
                 if not self._may_go(key, row, cursor):
-                    self._park(key, Aside(row, generation, 0, put.note))
+                    self._park(key, Aside(row, generation, put.losses, put.note))
                     continue
                 self._busy[key] = 1
-            self._hand(claim, out, row, generation, 0, put.note)
+            self._hand(claim, out, row, generation, put.losses, put.note)
+        cursor.pass_on()
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
     def set_ordered(self, ordered: bool, now: float) -> None:
         """Keep the order of keys from now on, or no longer: then nothing needs to stay parked."""
-        if ordered == self.ordered:
+        if ordered == self.ordered or self.kind == "inbox":
             return
         self.ordered = ordered
         rows = [*self.held, *(aside.row for _, _, aside in self._waiting)] if ordered else []
-        self._busy = Counter(row.put.key for row in rows if row.put.key is not None)
+        busy = Counter(row.put.key for row in rows if row.put.key is not None and row.put.entry != "moved")
+        self._busy = dict(busy + Counter(self._moving)) if ordered else {}
         for parked in self._parked.values():
             for aside in parked:
                 self._push_waiting(aside, now)
@@ -282,7 +293,11 @@ class Subscription:
         return len(cursor.log.lanes) == 1 or not self._unread_before(row, cursor.log)
 
     def _unread_before(self, row: Row, log: Log) -> bool:
-        return log.earlier_unread(row, lambda lane: self.cursors[log.name, lane].next)
+        def stretches(lane: int) -> list[Stretch]:
+            cursor = self.cursors.get((log.name, lane))
+            return cursor.stretches if cursor else []
+
+        return log.earlier_unread(row, stretches)
 
     def _park(self, key: str, aside: Aside) -> None:
         """Add to the events of a busy key: last, or before later ones of its log whose lane was read earlier."""
@@ -330,21 +345,40 @@ class Subscription:
             if key not in self._busy:
                 self._offer(key)
 
+    def let_place_go(self, key: str) -> bool | None:
+        """Free the key of an event that was moved and is let go now; return what that offers, None if it is unknown."""
+        moving = self._moving.get(key, 0)
+        if not moving:
+            return None
+        if moving > 1:
+            self._moving[key] = moving - 1
+        else:
+            del self._moving[key]
+        return self.ordered and self._free_key(key)
+
     # --- settling ----------------------------------------------------------------------------------------------------
 
     def holds(self, held: Held) -> bool:
         """Return whether `held` is still its event's newest claim."""
         return self.held.get(held.row) is held
 
-    def settle(self, held: Held, action: Done | Release, now: float) -> bool:
-        """Let `held` go, which must be valid; return whether something may be taken now that could not before."""
+    def settle(self, held: Held, action: Done | Release, now: float, *, moves: bool = False) -> bool:
+        """Let `held` go, which must be valid; return whether something may be taken now that could not before.
+
+        With `moves` it lies in an inbox of the group by now, and its key stays busy until it is let go there.
+        """
         row = held.row
         del self.held[row]
         self._drop_from_claim(held)
         if isinstance(action, Done):
             self.counts[action.ending] += 1
             key = row.put.key
-            freed = self._free_key(key) if key is not None and self.ordered else False
+            freed = False
+            if key is not None and row.put.entry != "moved":
+                if moves:
+                    self._moving[key] = self._moving.get(key, 0) + 1
+                elif self.ordered:
+                    freed = self._free_key(key)
             return freed or (bool(self.starved) and held.claim.member in self.starved)
         note = held.note if action.note is None else action.note
         self._aside.add(row)
@@ -397,20 +431,34 @@ class Subscription:
 
     # --- books -------------------------------------------------------------------------------------------------------
 
+    @property
+    def entered(self) -> int:
+        """How many events its logs gave out positions for, for it to read."""
+        return self._matched_before + sum(cursor.entered for cursor in self.cursors.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing lies here, and nothing is to come that is known of."""
+        rest = any(cursor.ready or cursor.log.scheduled for cursor in self.cursors.values())
+        return not (rest or self.held or self._aside)
+
+    def absorb(self, gone: Subscription) -> None:
+        """Take over the counts of an inbox that is no more: what was settled there, the group has settled."""
+        for ending, count in gone.counts.items():
+            self.counts[ending] += count
+        self.discarded += gone.discarded
+        self.lost += gone.lost
+
     def figures(self, now: float) -> Figures:
-        """Return the books (rule 12)."""
+        """Return the books (rule 12); what came by an inbox is counted as matched here."""
         cursors = self.cursors.values()
-        entries = next(c.log.entries for c in cursors if c.inbox)
-        redriven, moved, replayed = (entries.get(entry, 0) for entry in ("redriven", "moved", "replayed"))
-        entered = self._matched_before + sum(c.source.count - c.start for c in cursors)
         oldest = [c.source.rows[c.next - c.source.base].at for c in cursors if c.ready]
         waiting = len(self._waiting)
         return Figures(
             group=self.group,
             member=self.member,
-            matched=entered - redriven - replayed - moved,
-            redriven=redriven,
-            replayed=replayed + self.replayed,
+            matched=self.entered,
+            replayed=self.replayed,
             acked=self.counts["acked"],
             dead=self.counts["dead"] - self.discarded,
             discarded=self.discarded,

@@ -12,6 +12,7 @@ from vagus.backend import (
     Backend,
     Capabilities,
     Catalogue,
+    Cut,
     Delivery,
     Done,
     Ending,
@@ -26,7 +27,9 @@ from vagus.backend import (
     Record,
     SeekTo,
     Settle,
+    Source,
     Start,
+    Switch,
     Token,
     Topic,
     TopicSpec,
@@ -128,7 +131,7 @@ class Watch:
         if holding is not None and isinstance(settle.action, Done):
             self.ended.append(Ended(holding.group, settle.action.ending, holding.delivery))
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Join a group with a feed that is watched too."""
         return WatchedFeed(self._backend.attach(source, member, credit), source.group, self)
 
@@ -148,10 +151,11 @@ class Watch:
         await self._backend.declare(topics, groups)
         self.stir()
 
-    async def steer(self, group: str, change: SeekTo) -> None:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         """Steer there."""
-        await self._backend.steer(group, change)
+        cut = await self._backend.steer(group, change)
         self.stir()
+        return cut
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Read there."""

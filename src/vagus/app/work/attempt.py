@@ -53,7 +53,6 @@ class Tools:
 class Seat:
     """A member's place in a handler's group: what all of its attempts share.
 
-    `letter_member` names the member in dead letters and in the ids of outputs: only where each member is one reader.
     `orders`: what is wanted of the member, None where the backend has no store to keep that in. `layers`: the
     middleware around its handler.
     """
@@ -64,7 +63,6 @@ class Seat:
         self.member = member
         self.tools = tools
         self.orders = orders
-        self.letter_member = member if handler.mode == "all" else None
         self.layers = handler.layers
 
 
@@ -113,25 +111,25 @@ class Attempt:
         return self.parts.emit(part)
 
     def _writer(self) -> PartWriter:
-        seat, tools = self.seat, self.seat.tools
+        seat, tools, member = self.seat, self.seat.tools, self.delivery.member
         if tools.store is None:
             raise UnsupportedCapability("streams need a store, which this backend has none of", hint="App(state=URL)")
         assert self.event is not None, "a handler runs only after its event was decoded"
-        producer = seat.group if seat.letter_member is None else f"{seat.group}@{seat.letter_member}"
+        producer = seat.group if member is None else f"{seat.group}@{member}"
         return PartWriter(self.event, self.delivery, producer, tools.committer, tools.clock)
 
     @property
     def cause(self) -> Cause:
         """What its outputs come from."""
         assert self.event is not None, "outputs come after decoding"
-        return Cause(self.event, self.delivery, self.seat.group, self.seat.letter_member)
+        return Cause(self.event, self.delivery, self.seat.group, self.delivery.member)
 
     @property
     def identity(self) -> Identity:
         """What effects of this handling are counted by."""
         event, delivery = self.event, self.delivery
         assert event is not None, "effects come after decoding"
-        return Identity(self.seat.group, self.seat.letter_member, event.source, event.id, delivery.generation)
+        return Identity(self.seat.group, self.delivery.member, event.source, event.id, delivery.generation)
 
     def once(self, name: str, call: Callable[[], Any], returns: Any) -> Any:
         """Carry out a named effect, or replay what was recorded of it."""

@@ -122,7 +122,7 @@ class Ending:
         token = attempt.delivery.token
         if isinstance(verdict, LetGo):
             return Unit((), (Settle(token, Done(verdict.ending)),))
-        member, now = self._seat.letter_member, self._seat.tools.identities.now()
+        member, now = attempt.delivery.member, self._seat.tools.identities.now()
         self._log_end(attempt, verdict, mishap)
         letter = bury(verdict, attempt.delivery, self._seat.group, member, attempt.event, now)
         puts = [letter_put(letter), *self._error_event(attempt, verdict, verdict)]

@@ -49,7 +49,9 @@ class JoinRunner(Runner):
     async def _handle(self, attempt: Attempt) -> Unit:
         event = attempt.event
         assert event is not None, "a join handles decoded events"
-        key = f"join/{self.seat.group}/{event.correlationid or event.id}"
+        member = attempt.delivery.member
+        reader = self.seat.group if member is None else f"{self.seat.group}@{member}"
+        key = f"join/{reader}/{event.correlationid or event.id}"
         value = (await self._store.get([key]))[0]
         state = msgspec.msgpack.decode(value.body, type=Arrived) if value else None
         token = attempt.delivery.token
@@ -87,7 +89,7 @@ class JoinRunner(Runner):
 
     def _reminder(self, event: CloudEvent, attempt: Attempt, key: str) -> Put:
         reminder = CloudEvent(
-            id=output_id(event.id, attempt.delivery.generation, f"$join.{self.seat.group}", self.seat.letter_member, 0),
+            id=output_id(event.id, attempt.delivery.generation, f"$join.{self.seat.group}", attempt.delivery.member, 0),
             source=f"vagus/{self.seat.group}",
             type=REMINDER,
             time=self.seat.tools.identities.time(),
@@ -98,7 +100,7 @@ class JoinRunner(Runner):
             vagusrun=event.vagusrun,
         )
         envelope = Envelope(msgspec.json.encode(reminder))
-        inbox = Inbox(self.seat.group, self.seat.letter_member)
+        inbox = Inbox(self.seat.group, attempt.delivery.member)
         return Put(inbox, envelope, after_s=self.seat.handler.join_s or 0.0, dedupe=f"{key}:due", heard=False)
 
     def _timed_out(self, attempt: Attempt, key: str, state: Arrived | None, value: Value | None) -> Unit:

@@ -28,7 +28,7 @@ class Suspect:
     async def look_up(cls, store: Store, seat: Seat, delivery: Delivery) -> Self:
         """Return what is known of the event in `delivery`."""
         place = f"{delivery.topic}/{delivery.position}/{delivery.generation}"
-        key = f"alone/{seat.group}/{seat.letter_member or ''}/{place}"
+        key = f"alone/{seat.group}/{delivery.member or ''}/{place}"
         known = (await store.get([key]))[0]
         return cls(store, key, 0 if known is None else int(known.body))
 

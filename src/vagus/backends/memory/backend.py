@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from vagus.backend import (
     Capabilities,
     Catalogue,
+    Cut,
     Feed,
     Figures,
     GroupSpec,
@@ -17,7 +18,9 @@ from vagus.backend import (
     Outcome,
     Record,
     SeekTo,
+    Source,
     Start,
+    Switch,
     Topic,
     TopicSpec,
     Unit,
@@ -45,6 +48,8 @@ CAPABILITIES = Capabilities(
     replay=True,
     bounded=True,
     exact_stats=True,
+    switch=True,
+    inboxes=True,
 )
 
 
@@ -87,20 +92,25 @@ class Memory:
         """Carry the units out at once, without giving way to others."""
         return self._open_place().commit(units)
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
-        """Join a group."""
-        feed = MemoryFeed(self._open_place(), source.group, member, credit, self._forget)
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
+        """Take a seat at a group."""
+        feed = MemoryFeed(self._open_place(), source, member, credit, self._forget)
         self._feeds[feed] = None
         return feed
 
     def _forget(self, feed: MemoryFeed) -> None:
         self._feeds.pop(feed, None)
 
-    async def steer(self, group: str, change: SeekTo) -> None:
-        """Move a group's cursors."""
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
+        """Move a group's cursors, or change how it delivers."""
         place = self._open_place()
-        place.ledger.seek(group, change, self._clock.now())
+        cut: Cut | None = None
+        if isinstance(change, Switch):
+            cut = place.ledger.switch(group, change, self._clock.now())
+        else:
+            place.ledger.seek(group, change, self._clock.now())
         place.wake(set(), set(), everybody=True)
+        return cut
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Look at stored events, waiting for the first one if asked to."""
@@ -128,7 +138,9 @@ class Memory:
 
     async def drop(self, target: Topic | Inbox) -> None:
         """Remove a topic, a group or a member."""
-        self._open_place().ledger.drop(target, self._clock.now())
+        place = self._open_place()
+        place.ledger.drop(target, self._clock.now())
+        place.wake(set(), set(), everybody=True)
 
     async def close(self) -> None:
         """Close the feeds, as a dying process would; the place itself lives as long as others use it."""

@@ -14,6 +14,7 @@ from vagus.backend import (
     After,
     Capabilities,
     Catalogue,
+    Cut,
     End,
     Feed,
     Figures,
@@ -23,7 +24,9 @@ from vagus.backend import (
     Outcome,
     Record,
     SeekTo,
+    Source,
     Start,
+    Switch,
     Topic,
     TopicSpec,
     Unit,
@@ -35,7 +38,7 @@ from vagus.backends.sqlite.request import Call, Commit, Wakeups
 from vagus.backends.sqlite.store import SqliteStore
 from vagus.backends.sqlite.writer import Writer, watch
 from vagus.clock import Clock, SystemClock
-from vagus.errors import ForkedAfterOpen, NotStarted, mask_url
+from vagus.errors import ForkedAfterOpen, NotStarted, UnsupportedCapability, mask_url
 from vagus.ledger.sql.tables import MIGRATIONS
 from vagus.store import Store
 
@@ -111,6 +114,8 @@ class Sqlite:
 
     async def declare(self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec]) -> None:
         """Make topics and groups exist."""
+        if any(spec.pick for spec in groups):
+            raise _unsupported("a pick")
         await self._call(lambda engine, now: engine.declaring.declare(topics, groups, now))
 
     async def commit(self, units: Sequence[Unit]) -> Sequence[Outcome]:
@@ -122,15 +127,20 @@ class Sqlite:
         writer.put(Commit(future, units))
         return await future
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Join a group; that there is none of that name is said by the first `take`."""
+        if source != Inbox(source.group):
+            raise _unsupported("an inbox of each member")
         feed = SqliteFeed(self._open_writer(), self._clock, source.group, member, credit)
         self._feeds.add(feed)
         return feed
 
-    async def steer(self, group: str, change: SeekTo) -> None:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         """Move a group's cursors."""
+        if isinstance(change, Switch):
+            raise _unsupported("a switch of a group's mode or pick")
         await self._call(lambda engine, now: engine.declaring.seek(group, change, now))
+        return None
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Look at stored events, waiting for the first one if asked to."""
@@ -169,3 +179,7 @@ class Sqlite:
         if writer is not None and self._pid == os.getpid():
             await writer.close()
         self._feeds.clear()
+
+
+def _unsupported(what: str) -> UnsupportedCapability:
+    return UnsupportedCapability(f"the SQLite backend does not have {what} yet", hint="use memory:// for that")

@@ -18,12 +18,15 @@ import pytest
 from vagus.backend import (
     Backend,
     Capabilities,
+    Cut,
     Done,
     Ending,
     Feed,
     Figures,
+    GroupInfo,
     GroupSpec,
     Inbox,
+    Ingress,
     Lane,
     Member,
     Mode,
@@ -33,7 +36,9 @@ from vagus.backend import (
     Release,
     Settle,
     SettleOutcome,
+    Source,
     Start,
+    Switch,
     Target,
     Topic,
     TopicInfo,
@@ -97,6 +102,7 @@ class Bench:
         word: str,
         *patterns: str,
         mode: Mode = "once",
+        pick: str = "",
         start: Literal["now", "first"] = "now",
         lease_s: float = 30.0,
         ordered: bool = True,
@@ -107,6 +113,7 @@ class Bench:
             name=self.name(word),
             patterns=patterns,
             mode=mode,
+            pick=pick,
             start=start,
             lease_s=lease_s,
             ordered=ordered,
@@ -119,6 +126,7 @@ class Bench:
         self,
         *,
         mode: Mode = "once",
+        pick: str = "",
         lease_s: float = 30.0,
         ordered: bool = True,
         lanes: int = 1,
@@ -129,7 +137,7 @@ class Bench:
         """Declare the topic `orders` and the group `desk` that listens to it: the usual start of a test."""
         topic = await self.topic(lanes=lanes, max_events=max_events, keep_s=keep_s)
         group = await self.group(
-            "desk", topic, mode=mode, lease_s=lease_s, ordered=ordered, forget_after_s=forget_after_s
+            "desk", topic, mode=mode, pick=pick, lease_s=lease_s, ordered=ordered, forget_after_s=forget_after_s
         )
         return Line(self, topic, group)
 
@@ -137,8 +145,12 @@ class Bench:
         self, group: str, name: str = "ann", *, credit: int = 100, named: bool = False, backend: Backend | None = None
     ) -> Worker:
         """Attach a member to `group`."""
+        return self.seat(Inbox(group), Member(name, named), credit, backend)
+
+    def seat(self, source: Source, member: Member, credit: int = 100, backend: Backend | None = None) -> Worker:
+        """Take any seat at a group."""
         home = backend or self.backend
-        return Worker(self, home, home.attach(Inbox(group), Member(name, named), credit), name)
+        return Worker(self, home, home.attach(source, member, credit), member.name)
 
     async def second(self) -> Backend:
         """Return a second backend on the same URL, opened; the same one where the URL cannot be opened twice."""
@@ -210,6 +222,12 @@ class Bench:
         assert len(fitting) == 1, f"expected books of member {member}, there are {[each.member for each in found]}"
         return fitting[0]
 
+    async def group_info(self, group: str) -> GroupInfo:
+        """Return what the catalogue says of a group."""
+        catalogue = await within(self.backend.describe(), "describe")
+        [info] = [info for info in catalogue.groups if info.spec.name == group]
+        return info
+
     async def expect(self, group: str, member: str | None = None, **figures: int) -> Figures:
         """Compare figures with the books; those that the backend calls estimated are left out. The rest balances."""
         books = await self.figures(group, member)
@@ -274,9 +292,32 @@ class Line:
         """Attach a member to the group."""
         return self.bench.member(self.group, name, **options)
 
+    def dispatcher(self, name: str = "dispatcher", credit: int = 100) -> Worker:
+        """Take the dispatcher's seat of the group."""
+        return self.bench.seat(Ingress(self.group), Member(name), credit)
+
+    def emptier(self, member: str, name: str = "dispatcher", credit: int = 100) -> Worker:
+        """Take the seat of whoever empties the inbox of a member that is gone."""
+        return self.bench.seat(Inbox(self.group, member), Member(name), credit)
+
+    async def switch(self, mode: Mode, pick: str = "") -> Cut:
+        """Switch the group to `mode` and `pick`, whatever it was, and return the cut."""
+        epoch = (await self.bench.group_info(self.group)).steering.epoch + 1
+        cut = await within(self.bench.backend.steer(self.group, Switch(mode, pick, epoch)), "switch")
+        assert cut is not None, "a switch returned no cut"
+        return cut
+
     async def expect(self, member: str | None = None, **figures: int) -> Figures:
         """Compare figures with the books of the group."""
         return await self.bench.expect(self.group, member, **figures)
+
+    async def balance(self) -> list[Figures]:
+        """Return the books of the group, which balance when they are added up."""
+        books = list(await within(self.bench.backend.stats(self.group), "stats"))
+        if not any(each.estimated for each in books):
+            entered, accounted = sum(each.entered for each in books), sum(each.accounted for each in books)
+            assert entered == accounted, f"the books do not balance: {books}"
+        return books
 
 
 @dataclass(frozen=True)
@@ -342,6 +383,14 @@ class Worker:
         """Commit settles, each in a unit of its own, and return what became of them."""
         outcomes = await within(self.backend.commit([Unit(settles=[settle]) for settle in settles]), "settle")
         return [outcome.settles[0] for outcome in outcomes]
+
+    async def move(self, delivery: Delivery, group: str, member: str, **options: Any) -> None:
+        """Move a delivery to the inbox of a member, as a dispatcher does; fails if it is refused."""
+        facts: dict[str, Any] = {"key": delivery.key, "note": delivery.note, "generation": delivery.generation}
+        facts |= {"losses": delivery.losses, "epoch": delivery.epoch, "entry": "moved"} | options
+        moved = put(Inbox(group, member), "", envelope=delivery.envelope, **facts)
+        outcome = await self.commit(Unit(puts=[moved], settles=[Settle(delivery.token, Done("moved"))]))
+        assert outcome.done, f"{outcome}"
 
     async def commit(self, unit: Unit) -> Outcome:
         """Commit one unit and return what became of it."""

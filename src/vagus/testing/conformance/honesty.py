@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vagus.backend import Done, First, Release, SeekTo, Settle, Unit
-from vagus.testing.conformance.bench import Bench, put, within, word_of, words
+from vagus.testing.conformance.bench import Bench, put, settle_down, within, word_of, words
 from vagus.testing.conformance.needs import needs
 
 pytestmark = pytest.mark.requirement("R10")
@@ -129,3 +129,24 @@ async def test_claim_of_exact_figures_holds(bench: Bench) -> None:
     await ann.one()
     books = await line.expect(matched=3, acked=1, held=1, ready=1)
     assert books.estimated == frozenset()
+
+
+@needs("switch")
+async def test_claim_of_switch_holds(bench: Bench) -> None:
+    line = await bench.line()
+    ann, bob = line.member("ann"), line.member("bob")
+    await settle_down()
+    await line.switch("all")
+    await line.put("a")
+    assert (words(await ann.take()), words(await bob.take())) == (["a"], ["a"])
+
+
+@needs("inboxes")
+async def test_claim_of_inboxes_holds(bench: Bench) -> None:
+    line = await bench.line(pick="in turn")
+    ann, bob, dispatcher = line.member("ann"), line.member("bob"), line.dispatcher()
+    await line.put("a")
+    await settle_down()
+    await dispatcher.move(await dispatcher.one(), line.group, "bob")
+    assert words(await bob.take()) == ["a"]
+    await ann.none()

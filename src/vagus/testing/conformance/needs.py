@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from vagus.backend import First, Release, SeekTo, Settle, TopicSpec, Unit
+from vagus.backend import First, Ingress, Member, Release, SeekTo, Settle, Switch, TopicSpec, Unit
 from vagus.errors import UnsupportedCapability
 from vagus.testing.conformance.bench import Bench, put, within, words
 
@@ -134,6 +134,20 @@ async def _figures_say_estimated(bench: Bench) -> None:
     assert books.estimated, "declares exact_stats=False, but calls no figure estimated"
 
 
+async def _switches_are_refused(bench: Bench) -> None:
+    line = await bench.line()
+    with pytest.raises(UnsupportedCapability):
+        await within(bench.backend.steer(line.group, Switch("all", "", 2)), "steer")
+
+
+async def _picks_are_refused(bench: Bench) -> None:
+    with pytest.raises(UnsupportedCapability):
+        await bench.line(pick="in turn")
+    line = await bench.line()
+    with pytest.raises(UnsupportedCapability):
+        bench.backend.attach(Ingress(line.group), Member("ann"), 1)
+
+
 #: What a backend that denies a flag must show.
 DENIALS: dict[str, Scenario] = {
     "durable": _gone_after_close,
@@ -148,4 +162,6 @@ DENIALS: dict[str, Scenario] = {
     "replay": _replay_is_refused,
     "bounded": _bounds_are_refused,
     "exact_stats": _figures_say_estimated,
+    "switch": _switches_are_refused,
+    "inboxes": _picks_are_refused,
 }

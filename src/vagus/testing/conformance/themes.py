@@ -28,6 +28,8 @@ THEMES = tuple(
         "outgoing.retry",
         "outgoing.order",
         "outgoing.priority",
+        "outgoing.switching",
+        "outgoing.dispatching",
         "keeping.durable",
         "keeping.unit",
         "keeping.dead_letter",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vagus.backend import Backend, Delivery, Feed, Inbox, Lane, Member, Outcome, Token, Unit
+from vagus.backend import Backend, Delivery, Feed, Lane, Member, Outcome, Source, Token, Unit
 from vagus.backends.memory.feed import MemoryFeed
 from vagus.errors import ConnectionLost, PublishUnconfirmed
 from vagus.testing.simulation.history import History
@@ -79,7 +79,7 @@ class Link(Passing):
             self.under_way -= 1
         return outcomes
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Join over this line."""
         self.must_reach()
         feed = LinkFeed(self.inner.attach(source, member, credit), self)

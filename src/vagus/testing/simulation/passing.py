@@ -8,6 +8,7 @@ from vagus.backend import (
     Backend,
     Capabilities,
     Catalogue,
+    Cut,
     Delivery,
     Feed,
     Figures,
@@ -18,7 +19,9 @@ from vagus.backend import (
     Outcome,
     Record,
     SeekTo,
+    Source,
     Start,
+    Switch,
     Token,
     Topic,
     TopicSpec,
@@ -50,13 +53,13 @@ class Passing:
         """Pass on."""
         return await self.inner.commit(units)
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Pass on."""
         return self.inner.attach(source, member, credit)
 
-    async def steer(self, group: str, change: SeekTo) -> None:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         """Pass on."""
-        await self.inner.steer(group, change)
+        return await self.inner.steer(group, change)
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Pass on."""

@@ -27,6 +27,7 @@ from vagus.backend import (
     PutOutcome,
     Settle,
     SettleOutcome,
+    Source,
     Token,
     Topic,
     TopicSpec,
@@ -176,7 +177,7 @@ class Witness(Passing):
 
     # --- taking ------------------------------------------------------------------------------------------------------
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Pass on, and watch what is taken."""
         each = self._specs[source.group].mode == "all"
         reader = source.group, member.name if each else None

@@ -26,6 +26,8 @@ EXPECTED = {
     "replay": True,
     "bounded": True,
     "exact_stats": True,
+    "switch": True,
+    "inboxes": True,
 }
 
 

@@ -23,6 +23,8 @@ EXPECTED = {
     "replay": True,
     "bounded": True,
     "exact_stats": True,
+    "switch": False,
+    "inboxes": False,
 }
 
 _APPEND = """

@@ -18,6 +18,7 @@ from vagus.backend import (
     PutOutcome,
     Release,
     Settle,
+    Source,
     TopicSpec,
     Unit,
 )
@@ -214,19 +215,19 @@ class _OldGeneration(_Wrapped):
 class Polls(Third):
     """Looks once a second instead of waiting for a push."""
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         return _Polling(super().attach(source, member, credit))
 
 
 class ForgetsGenerations(Third):
     """Hands a replay out as if it were the first time."""
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         return _OldGeneration(super().attach(source, member, credit))
 
 
 class IgnoresCredit(Third):
     """Lets a member hold as much as it asks for."""
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         return super().attach(source, member, 1_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from itertools import islice
 
-from vagus.backend import Catalogue, End, Figures, GroupInfo, MemberInfo, Record, Start, TopicInfo
+from vagus.backend import Catalogue, End, Figures, GroupInfo, MemberInfo, Record, Start, Steering, TopicInfo
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.cache import Cache, Log, Reading, Subscription, Team
 from vagus.backends.sqlite.engine.start import starting_point
@@ -121,5 +121,8 @@ class Seeing:
         )
         idle = self._db.row(text.IDLE_SINCE, (team.id,))
         return GroupInfo(
-            spec=team.spec, members=members, idle_s=None if idle is None or idle[0] is None else now - idle[0]
+            spec=team.spec,
+            members=members,
+            idle_s=None if idle is None or idle[0] is None else now - idle[0],
+            steering=Steering(team.spec.mode),
         )

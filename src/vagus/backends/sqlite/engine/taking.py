@@ -55,9 +55,8 @@ class Hand:
             envelope = Envelope(body, more.content_type, more.headers)
             generation += more.generation
             note = more.note if note is None else note
-        self.deliveries.append(
-            Delivery(topic, envelope, ticket, place & POSITION_MASK, key, lane % LANES, generation, losses, note)
-        )
+        where = (place & POSITION_MASK, key, lane % LANES, generation, losses, note, self.subscription.member)
+        self.deliveries.append(Delivery(topic, envelope, ticket, *where))
         self.room -= 1
 
 
