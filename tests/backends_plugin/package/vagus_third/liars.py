@@ -134,7 +134,7 @@ class FreesKeysEarly(_Tampering):
                 target=Inbox(each.token.subscription.group),
                 after_s=each.action.after_s,
                 dedupe=None,
-                entry="moved",
+                entry="redriven",
             )
             for each in retries
         ]
