@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from vagus.backend import (
+    Cut,
     Delivery,
     Done,
     Figures,
+    GroupInfo,
     GroupSpec,
     Inbox,
+    Ingress,
     Member,
+    Mode,
     Outcome,
     Put,
     Release,
     SeekTo,
     Settle,
+    Source,
+    Switch,
     Target,
     Topic,
     TopicSpec,
@@ -28,6 +34,7 @@ from vagus.message import Envelope
 GROUP = "g"
 LEASE_S = 10.0
 ANN, BOB = Member("ann"), Member("bob")
+INGRESS = Ingress(GROUP)
 
 
 class Desk:
@@ -65,9 +72,10 @@ class Desk:
         credit: int = 100,
         lanes: Sequence[int] = (),
         group: str = GROUP,
+        source: Source | None = None,
     ) -> list[Delivery]:
         self.ledger.advance(self.now)
-        return list(self.ledger.take(Inbox(group), member, credit, limit, lanes, self.now))
+        return list(self.ledger.take(source or Inbox(group), member, credit, limit, lanes, self.now))
 
     def bodies(self, *what: Any, **how: Any) -> str:
         """Take, and return the bodies of what came, joined."""
@@ -78,6 +86,39 @@ class Desk:
         done = Done(action) if isinstance(action, str) else action  # type: ignore[arg-type]
         (outcome,) = self.commit(Unit((), [Settle(delivery.token, done)]))
         return outcome.settles[0]
+
+    def join(self, *members: Member) -> None:
+        for member in members:
+            self.ledger.attach(GROUP, member, self.now)
+
+    def leave(self, member: Member, source: Source | None = None) -> bool:
+        self.ledger.advance(self.now)
+        return self.ledger.leave(source or Inbox(GROUP), member, self.now)
+
+    def switch(self, mode: Mode, pick: str = "") -> Cut:
+        """Switch to what comes next; the books of the group balance as a whole before and behind."""
+        epoch = self.ledger.groups[GROUP].steering.epoch + 1
+        self.balance()
+        cut = self.ledger.switch(GROUP, Switch(mode, pick, epoch), self.now)
+        self.balance()
+        return cut
+
+    def move(self, delivery: Delivery, member: str | None, **what: Any) -> bool:
+        """Move a delivery into an inbox, as a dispatcher does."""
+        what = {"key": delivery.key, "losses": delivery.losses, "epoch": delivery.epoch, "note": delivery.note} | what
+        moved = Put(Inbox(GROUP, member), delivery.envelope, entry="moved", **what)
+        (outcome,) = self.commit(Unit([moved], [Settle(delivery.token, Done("moved"))]))
+        return outcome.done
+
+    def balance(self) -> list[Figures]:
+        """The books of the group, which balance when they are added up."""
+        books = list(self.ledger.stats(GROUP, self.now))
+        assert sum(figures.entered for figures in books) == sum(figures.accounted for figures in books), books
+        return books
+
+    @property
+    def info(self) -> GroupInfo:
+        return next(group for group in self.ledger.describe(self.now).groups if group.spec.name == GROUP)
 
     def seek(self, start: Any, member: str | None = None) -> None:
         self.ledger.seek(GROUP, SeekTo(start, member), self.now)

@@ -9,7 +9,8 @@ The rules
 1.  *Log.* Every topic is a log, and so is every inbox (`$inbox.GROUP`, `$inbox.GROUP/MEMBER` with a member's redrives,
     `$inbox.GROUP/MEMBER/moved` with what was dispatched to it) and the dead letters of every group (`$dead.GROUP`). A
     log gives each event the next position of one sequence over all of its lanes, at the moment when the event enters
-    it. An event put with a delay is *scheduled*: outside of the log, and enters it when due. Publishing costs the same for any number of groups.
+    it. An event put with a delay is *scheduled*: outside of the log, and enters it when due. Publishing costs the
+    same for any number of groups.
 2.  *Topic.* A topic exists from its declaration, or from the first put that some group's pattern matches. A put to
     a topic that no group was ever declared for, and that is no archive, is refused (`no group`), or counted as
     unheard where the put says so. `$dead.GROUP` needs no listener.

@@ -71,15 +71,16 @@ class Group:
         one = self.ingress if self.kind == "ingress" else self.shared
         return [] if one is None else [one]
 
-    def add(self, kind: Kind, member: str | None) -> Subscription:
-        """Make a subscription that reads nothing yet."""
+    def add(self, kind: Kind, member: str = "") -> Subscription:
+        """Make a subscription that reads nothing yet; `member` for those that are a member's."""
         spec = self.spec
-        made = Subscription(kind, spec.name, member, lease_s=spec.lease_s, ordered=spec.ordered, cuts=self.cuts)
+        whose = member if kind in ("own", "inbox") else None
+        made = Subscription(kind, spec.name, whose, lease_s=spec.lease_s, ordered=spec.ordered, cuts=self.cuts)
         if kind == "shared":
             self.shared = made
         elif kind == "ingress":
             self.ingress = made
-        elif member is not None:
+        else:
             (self.own if kind == "own" else self.inboxes)[member] = made
         self._sources.clear()
         return made

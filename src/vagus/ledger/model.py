@@ -119,8 +119,8 @@ class Ledger:
         if known is not None:
             known.change(spec, now)
         elif group.kind != "own":
-            self._subscribe(group, group.kind, None, now)
-            self._relay_inbox(group, now)
+            group.add(group.kind)
+            self._relay_inbox(group)
         for log in list(self.logs.values()):
             self._listen(group, log, First() if spec.start == "first" else End(), now)
 
@@ -139,14 +139,11 @@ class Ledger:
     def _topics_of(self, group: Group) -> list[Log]:
         return [log for log in self.logs.values() if not log.name.startswith("$") and group.hears(log.name)]
 
-    def _subscribe(self, group: Group, kind: Kind, member: str | None, now: float) -> Subscription:
-        """Make a subscription, and let it read what it alone reads; one in `all` begins as the group's `start` says."""
+    def _subscribe(self, group: Group, kind: Kind, member: str, now: float) -> Subscription:
+        """Make a member's own subscription, or its inbox, and let it read what is put there for it."""
         subscription = group.add(kind, member)
         inbox = log_name(Inbox(group.spec.name, member))
-        if kind == "inbox":
-            subscription.add_log(self._log(f"{inbox}/moved"), First(), now)
-        elif kind == "own":
-            subscription.add_log(self._log(inbox), First(), now)
+        subscription.add_log(self._log(inbox if kind == "own" else f"{inbox}/moved"), First(), now)
         return subscription
 
     def _read_topics(self, group: Group, subscription: Subscription, now: float) -> None:
@@ -283,35 +280,35 @@ class Ledger:
             for log in topics:
                 for number in range(len(log.lanes)):
                     _hand_over(log, number, places[log.name, number], before, group.readers())
-        self._relay_inbox(group, now)
+        self._relay_inbox(group)
         return cut
 
     def _seat(self, group: Group, now: float) -> None:
         """Make what the present steering needs: the subscription of all, or one for each member that is there."""
         kind = group.kind
         if kind == "ingress" and group.ingress is None:
-            self._subscribe(group, "ingress", None, now)
+            group.add("ingress")
         if kind != "ingress" and group.shared is None:
-            self._subscribe(group, "shared", None, now)  # in `all` too: it reads the redrives of older epochs
+            group.add("shared")  # in `all` too: it reads the redrives of older epochs
         for member in group.attached:
             if kind == "own" and member not in group.own:
                 self._subscribe(group, "own", member, now)
             if kind == "ingress" and member not in group.inboxes:
                 self._subscribe(group, "inbox", member, now)
 
-    def _relay_inbox(self, group: Group, now: float) -> None:
+    def _relay_inbox(self, group: Group) -> None:
         """Let the group's inbox be read by the ingress where there is a pick, else by what the members share."""
         reader, other = group.shared, group.ingress
         if group.kind == "ingress":
             reader, other = other, reader
-        if reader is None:
-            return
+        assert reader is not None, "it is made before"
         log = self._log(log_name(Inbox(group.spec.name)))
         cursor = reader.cursors.get((log.name, 0))
         if cursor is not None and cursor.open:
             return
         before = [] if other is None or (log.name, 0) not in other.cursors else [other]
-        _hand_over(log, 0, _place(before, log, 0, log.lanes[0].base), before, [reader])
+        at = _place(before, log, 0) if before else log.lanes[0].base
+        _hand_over(log, 0, at, before, [reader])
 
     # --- putting and settling ----------------------------------------------------------------------------------------
 
@@ -585,22 +582,15 @@ class Ledger:
         )
 
 
-def _place(readers: Sequence[Subscription], log: Log, lane: int, default: int | None = None) -> int:
+def _place(readers: Sequence[Subscription], log: Log, lane: int) -> int:
     """Return the furthest place of those who read a lane; where nobody does, its end."""
-    cursors = [reader.cursors[log.name, lane] for reader in readers if (log.name, lane) in reader.cursors]
-    end = log.lanes[lane].count if default is None else default
-    return max((cursor.place for cursor in cursors if cursor.open), default=end)
+    return max((reader.cursors[log.name, lane].place for reader in readers), default=log.lanes[lane].count)
 
 
 def _hand_over(log: Log, lane: int, at: int, before: Sequence[Subscription], after: Sequence[Subscription]) -> None:
     """Let `after` read a lane from `at` on, and `before` no further than that."""
-    cursors = []
-    again = 0
-    for subscription in before:
-        cursor = subscription.cursors.get((log.name, lane))
-        if cursor is not None and cursor.open:
-            again = max(again, subscription.close(log, lane, at))
-            cursors.append(cursor)
+    again = max((subscription.close(log, lane, at) for subscription in before), default=0)
+    cursors = [subscription.cursors[log.name, lane] for subscription in before]
     for subscription in after:
         subscription.open(log, lane, at, again, cursors)
 
