@@ -120,8 +120,8 @@ class Desk:
     def info(self) -> GroupInfo:
         return next(group for group in self.ledger.describe(self.now).groups if group.spec.name == GROUP)
 
-    def seek(self, start: Any, member: str | None = None) -> None:
-        self.ledger.seek(GROUP, SeekTo(start, member), self.now)
+    def seek(self, start: Any, member: str | None = None, **what: Any) -> None:
+        self.ledger.seek(GROUP, SeekTo(start, member, **what), self.now)
 
     def figures(self, member: str | None = None) -> Figures:
         found = {figures.member: figures for figures in self.ledger.stats(GROUP, self.now)}

@@ -431,6 +431,21 @@ def test_seek_of_one_member_moves_no_other() -> None:
     assert (desk.bodies(member=ANN), desk.bodies(member=BOB)) == ("", "a")
 
 
+@pytest.mark.contract("G14")
+def test_seek_can_name_a_topic_and_leave_a_backlog_alone() -> None:
+    desk = Desk(patterns=("t", "u"))
+    for topic in ("t", "u"):
+        desk.put("a", topic)
+        desk.put("b", topic)
+    for delivery in desk.take(2):
+        desk.settle(delivery)
+    desk.seek(First(), topic="t", generation=7)
+    desk.seek(End(), skip=False)
+    found = [(delivery.topic, body_of(delivery), delivery.generation) for delivery in desk.take()]
+    assert sorted(found) == [("t", "a", 7), ("t", "b", 7), ("u", "a", 0), ("u", "b", 0)]
+    assert (desk.figures().replayed, desk.figures().skipped) == (2, 0)
+
+
 def test_parked_event_waits_for_an_earlier_one_that_is_replayed_in_another_lane() -> None:
     desk = Desk(lanes=10)
     desk.put("a", key="k", lane=0)

@@ -420,6 +420,22 @@ def test_replay_moves_those_that_read_on_and_takes_all_behind() -> None:
     assert (bob.matched, bob.replayed, bob.skipped) == (4, 1, 1)
 
 
+def test_replay_that_skips_nothing_keeps_what_was_left_of_older_epochs() -> None:
+    desk = Desk(mode="all")
+    desk.join(ANN, BOB)
+    for body in "ab":
+        desk.put(body)
+    desk.bodies()
+    for mode, body in (("once", "c"), ("all", "d")):
+        desk.switch(mode)
+        desk.put(body)
+    desk.seek(End(), "bob", skip=False)
+    desk.seek(After(1), "bob", skip=False)
+    assert desk.bodies(member=BOB) == "abcd"
+    (bob,) = [figures for figures in desk.balance() if figures.member == "bob"]
+    assert (bob.matched, bob.replayed, bob.skipped) == (4, 0, 0)
+
+
 def test_skipping_counts_what_was_left_in_every_stretch() -> None:
     desk = Desk(mode="all")
     desk.join(ANN, BOB)

@@ -107,7 +107,7 @@ class Again:
 
     async def _targets(self) -> list[Inbox]:
         info = await group_info(self._backend, self._group)
-        if info.spec.mode == "once" and self._member is None:
+        if info.steering.mode == "once" and self._member is None:
             return [Inbox(self._group)]
         members = [one.member for one in await self._backend.stats(self._group) if one.member is not None]
         if self._member is not None and self._member not in members:

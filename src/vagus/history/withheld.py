@@ -11,6 +11,7 @@ from vagus.backend import (
     Backend,
     Capabilities,
     Catalogue,
+    Cut,
     Done,
     Feed,
     Figures,
@@ -22,7 +23,9 @@ from vagus.backend import (
     PutOutcome,
     Record,
     SeekTo,
+    Source,
     Start,
+    Switch,
     Topic,
     TopicSpec,
     Unit,
@@ -119,13 +122,13 @@ class Withheld:
         """Open the other backend, if it is not."""
         return await self._backend.open()
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Join a group there."""
         return self._backend.attach(source, member, credit)
 
-    async def steer(self, group: str, change: SeekTo) -> None:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         """Steer there."""
-        await self._backend.steer(group, change)
+        return await self._backend.steer(group, change)
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
         """Read there."""

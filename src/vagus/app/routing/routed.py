@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from vagus.backend import (
     Backend,
     Capabilities,
     Catalogue,
+    Cut,
     Feed,
     Figures,
     GroupInfo,
@@ -25,7 +25,10 @@ from vagus.backend import (
     Outcome,
     Put,
     Record,
+    SeekTo,
+    Source,
     Start,
+    Switch,
     Topic,
     TopicInfo,
     TopicSpec,
@@ -165,12 +168,12 @@ class Routed:
             for (crossing, unit), outcome in zip(mine, answer, strict=True):
                 crossing.told(place, unit, outcome)
 
-    def attach(self, source: Inbox, member: Member, credit: int) -> Feed:
+    def attach(self, source: Source, member: Member, credit: int) -> Feed:
         """Join a group where it lies."""
         place = self._placement.home(source.group) or self._placement.policy.default
         return RoutedFeed(self._backends[place].attach(source, member, credit), place)
 
-    async def steer(self, group: str, change: Any) -> Any:
+    async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
         """Steer a group where it lies."""
         return await self._backends[await self._find(group)].steer(group, change)
 

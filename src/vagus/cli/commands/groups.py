@@ -93,7 +93,10 @@ def as_record(info: GroupInfo, books: Sequence[Figures]) -> dict[str, Any]:
     return {
         "group": spec.name,
         "patterns": spec.patterns,
-        "deliver": spec.mode,
+        "deliver": info.steering.mode,
+        "pick": info.steering.pick,
+        "epoch": info.steering.epoch,
+        "orphans": info.orphans,
         "ordered": spec.ordered,
         "lease_s": spec.lease_s,
         "idle_s": info.idle_s,
@@ -103,7 +106,7 @@ def as_record(info: GroupInfo, books: Sequence[Figures]) -> dict[str, Any]:
 
 
 def _row(info: GroupInfo, books: Sequence[Figures]) -> Sequence[object]:
-    name = info.spec.name if info.spec.mode == "once" else f"{info.spec.name} (all)"
+    name = info.spec.name if info.steering.mode == "once" else f"{info.spec.name} (all)"
     members: object = len(info.members)
     if info.idle_s is not None:
         members = f"0 for {span(info.idle_s)}"
