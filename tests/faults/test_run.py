@@ -53,7 +53,6 @@ async def test_worker_without_order_is_found_to_reorder(tmp_path: Path) -> None:
     assert "order" in {finding.check for finding in verdict.findings}, str(verdict)
 
 
-@pytest.mark.slow
 @pytest.mark.contract("G4", "G8")
 async def test_killed_workers_with_handlers_in_threads_lose_nothing(tmp_path: Path) -> None:
     plan = msgspec.structs.replace(SMALL, threads=True)

@@ -48,7 +48,7 @@ def test_sixty_worlds_keep_every_promise() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.contract(*PROMISES)
 @pytest.mark.requirement("R57")
 def test_a_thousand_worlds_keep_every_promise() -> None:
