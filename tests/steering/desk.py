@@ -55,11 +55,11 @@ class Desk:
                 await self._stirred.wait()
 
 
-async def books(app: App, group: str = "shop.work", **figures: int) -> None:
+async def books(app: App, group: str = "shop.work", within_s: float = WITHIN_S, **figures: int) -> None:
     """Wait until the group's books, over its members, show exactly these figures."""
     found: dict[str, int] = {}
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(within_s):
             while True:
                 all_books = await app.backend.stats(group)
                 found = {name: sum(getattr(one, name) for one in all_books) for name in figures}
