@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import msgspec
 import pytest
 from hypothesis import Phase, settings
@@ -351,5 +352,5 @@ def test_planted_fault_is_found(place: str, monkeypatch: pytest.MonkeyPatch) -> 
     chosen = settings(
         max_examples=600, stateful_step_count=30, phases=[Phase.generate], derandomize=True, database=None
     )
-    with pytest.raises((AssertionError, LookupError)):
+    with pytest.raises((AssertionError, LookupError, apsw.ConstraintError)):
         run_state_machine_as_test(Twins, settings=chosen)
