@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -87,6 +88,41 @@ async def test_event_on_a_long_path_reaches_a_waiting_process_by_bell(far: Path)
 
     await end(other)
     assert (body, late) == ("hello", "0")
+
+
+def test_page_has_no_hole_that_a_full_disk_could_not_fill(tmp_path: Path) -> None:
+    bell = Doorbell(tmp_path / "a.db")
+
+    (page,) = bell_folder(tmp_path / "a.db").glob("*.want")
+    with page.open("rb") as file:
+        assert os.lseek(file.fileno(), 0, os.SEEK_HOLE) == page.stat().st_size > 0
+    bell.close()
+
+
+def test_bells_are_hung_up_again_where_their_folder_was_cleaned_away(tmp_path: Path) -> None:
+    one, two = Doorbell(tmp_path / "a.db"), Doorbell(tmp_path / "a.db")
+    two.want(BIT)
+    number = two.fileno()
+    shutil.rmtree(bell_folder(tmp_path / "a.db"))
+
+    assert one.ring(BIT) == 0
+    two.mend()
+    assert one.ring(BIT) == 1
+    assert (two.fileno(), two.answer()) == (number, True)
+    one.close()
+    two.close()
+
+
+@pytest.mark.contract("G1", "G4", "G19")
+async def test_lost_folder_of_bells_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SAFETY_S", 0.1)
+    async with opened(tmp_path / "a.db") as one, opened(tmp_path / "a.db") as two:
+        shutil.rmtree(bell_folder(tmp_path / "a.db"))
+
+        waiting = asyncio.create_task(take(two))
+        async with asyncio.timeout(20):
+            assert [outcome.done for outcome in await put(one, "a")] == [True]
+            assert [delivery.envelope.body for delivery in await waiting] == [b"a"]
 
 
 async def test_lost_bell_is_made_up_for_by_the_safety_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import apsw
 
+from vagus.backends.sqlite.failures import unusable
+
 Row: TypeAlias = tuple[Any, ...]
 
 #: How long a program that is not vagus may hold the database before a transaction of ours gives up, in milliseconds.
@@ -28,12 +30,14 @@ class Database:
     """
 
     def __init__(self, path: Path, lock: Path) -> None:
+        self._path = path
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self.connection = apsw.Connection(str(path), statementcachesize=PREPARED)
         except BaseException:
             os.close(self._lock)
             raise
+        self._identity = _identity(path)
         self.connection.set_busy_timeout(PATIENCE_MS)
         self.execute = self.connection.execute
 
@@ -79,6 +83,15 @@ class Database:
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
+    def check_place(self) -> None:
+        """Raise `DatabaseUnusable` when the open file is not what its path names: what it takes would be lost with it."""
+        if _identity(self._path) != self._identity:
+            raise unusable(
+                "the open database file was deleted, moved or replaced",
+                self._path,
+                hint="put it back, or stop what has it open and start that again",
+            )
+
     def rollback(self) -> None:
         """Undo the open transaction, if SQLite has not done so itself."""
         if self.connection.in_transaction:
@@ -90,3 +103,12 @@ class Database:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from all others while somebody has it open; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -19,10 +19,12 @@ import socket
 import tempfile
 import time
 import zlib
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 from vagus.backends.sqlite.failures import unusable
+from vagus.errors import DatabaseUnusable
 
 BITS = 512
 _SIZE = BITS // 8
@@ -66,17 +68,13 @@ class Doorbell:
     """This process's bell, and those of the others."""
 
     def __init__(self, database: Path) -> None:
+        self._database = database
         self._folder = bell_folder(database)
         self.lock = self._folder / "lock"
         self._own = self._folder / f"{secrets.token_hex(4)}.bell"
         self._want = self._own.with_suffix(".want")
-        with open(os.open(self._want, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
-            file.truncate(_SIZE + 1)
-            self._page = mmap.mmap(file.fileno(), _SIZE + 1)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(self._own))
-        os.chmod(self._own, 0o600)
+        self._page = _new_page(self._want)
+        self._socket = _new_bell(self._own)
         self._bits = 0
         self._others: dict[Path, _Neighbour] = {}
         self._listed_at = -1
@@ -103,6 +101,20 @@ class Doorbell:
                 rung = True
             except (BlockingIOError, InterruptedError):
                 return rung
+
+    def mend(self) -> None:
+        """Hang the bell up anew where somebody has cleaned the folder away; without one, we are rung late."""
+        if self._own.exists():
+            return
+        with suppress(OSError, DatabaseUnusable):
+            bell_folder(self._database)
+            self._want.unlink(missing_ok=True)
+            page, bell = _new_page(self._want), _new_bell(self._own)
+            page[:_SIZE] = self._bits.to_bytes(_SIZE, "little")
+            self._page.close()
+            self._page = page
+            os.dup2(bell.fileno(), self._socket.fileno())  # whoever polls ours knows it by its number
+            bell.close()
 
     def ring(self, bits: int) -> int:
         """Wake the others that wait for one of `bits`; return how many were rung."""
@@ -133,7 +145,11 @@ class Doorbell:
 
     def _neighbours(self) -> list[_Neighbour]:
         """Return the others, looking into the folder only when its time says that somebody came or went."""
-        changed_at = os.stat(self._folder).st_mtime_ns
+        try:
+            changed_at = os.stat(self._folder).st_mtime_ns
+        except OSError:  # cleaned away: those who are there hang theirs up again, as we do
+            self.mend()
+            changed_at = -1
         if changed_at != self._listed_at:
             bells = {path for path in self._folder.glob("*.bell") if path != self._own}
             for path in self._others.keys() - bells:
@@ -169,6 +185,26 @@ class Doorbell:
         self._others.clear()
         self._own.unlink(missing_ok=True)
         self._want.unlink(missing_ok=True)
+
+
+def _new_page(path: Path) -> mmap.mmap:
+    """Make a page of zeros. They are written out: on a full disk, touching a hole would kill the process."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
+        try:
+            file.write(bytes(_SIZE + 1))
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+        return mmap.mmap(file.fileno(), _SIZE + 1)
+
+
+def _new_bell(path: Path) -> socket.socket:
+    bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    bell.setblocking(False)
+    bell.bind(str(path))
+    os.chmod(path, 0o600)
+    return bell
 
 
 def bell_folder(database: Path) -> Path:

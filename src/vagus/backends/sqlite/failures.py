@@ -30,7 +30,7 @@ def is_disk_full(failure: BaseException, system_errno: int = 0) -> bool:
 
 def is_driver_failure(failure: BaseException) -> bool:
     """Return whether the place failed; else it was one caller's fault: an argument that the database does not take."""
-    return isinstance(failure, (apsw.Error, OSError)) and not isinstance(failure, _BAD_VALUE)
+    return isinstance(failure, (apsw.Error, OSError, DatabaseUnusable)) and not isinstance(failure, _BAD_VALUE)
 
 
 def translate(failure: BaseException, path: Path, system_errno: int = 0) -> VagusError:

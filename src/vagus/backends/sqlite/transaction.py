@@ -40,6 +40,7 @@ class Transactions:
         self._committing = False
         try:
             with self._db.alone():
+                self._db.check_place()
                 now = self._clock.now()
                 self._db.execute("BEGIN IMMEDIATE")
                 answers = self._work(requests, now, fill=fill)

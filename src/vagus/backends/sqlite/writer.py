@@ -206,6 +206,7 @@ class Writer:
         if not woken:
             self.wakeups.safety += 1
             self._transactions.tidy = self._look = self._late = True
+            self._doorbell.mend()
             self._doorbell.answer()
 
     def _round(self) -> Stop | None:
@@ -224,11 +225,13 @@ class Writer:
         if self._late:
             self.wakeups.late += sum(answer.taken for answer in answers)
             self._late = False
-        news = self._engine.take_news()
-        if self._standing.watches:
-            answers += self._standing.see(news, now, others=others)
-        self._tell(news)
-        self._send(answers)
+        try:
+            news = self._engine.take_news()
+            if self._standing.watches:
+                answers += self._standing.see(news, now, others=others)
+            self._tell(news)
+        finally:
+            self._send(answers)  # what was done is told, also where this thread ends here
         self._settle_down(now)
         return stop
 
