@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vagus import App, Event, Retry
+from vagus import App, Context, Event, Retry
 
 
 class Step(Event, key="key"):
     key: str
+    number: int
+
+
+class Arrived(Event, final=True):
     number: int
 
 
@@ -62,3 +67,28 @@ async def test_thread_that_fails_over_its_time_has_timed_out(app: App) -> None:
         await trial.settled()
 
         assert [letter.error_kind for letter in await trial.dead(walk)] == ["TimeoutError"]
+
+
+@pytest.mark.contract("G18")
+@pytest.mark.parametrize("yields", [False, True])
+async def test_parts_of_a_thread_reach_the_reader_in_order(app: App, yields: bool) -> None:
+    def walk(step: Step, ctx: Context) -> Arrived:
+        for number in range(step.number):
+            ctx.emit(f"{number} ")
+            if number == 1 and ctx.attempt == 1:
+                raise ConnectionError("cut")
+        return Arrived(step.number)
+
+    def walk_and_yield(step: Step, ctx: Context) -> Iterator[Arrived]:
+        yield walk(step, ctx)
+
+    app.on(Step, retry=Retry(attempts=2, base_s=0.1))(walk_and_yield if yields else walk)
+
+    async with app.running():
+        run = await app.start(Step("a", 40))
+        text = ""
+        async for part in run.stream():
+            text = part.text if part.restarted else text + part.text
+
+        assert await run.result(10) == Arrived(40)
+        assert text.split() == [str(number) for number in range(40)]

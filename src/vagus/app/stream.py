@@ -8,7 +8,6 @@ and kept here until a commit has confirmed them; an append that is repeated chan
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable
 from typing import Any
 
@@ -50,15 +49,20 @@ class PartWriter:
     """Writes the parts of one attempt."""
 
     def __init__(
-        self, event: CloudEvent, delivery: Delivery, producer: str, committer: Committer, clock: Clock
+        self,
+        event: CloudEvent,
+        delivery: Delivery,
+        producer: str,
+        committer: Committer,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._stream = stream_name(event.correlationid or event.id)
         self._producer = f"{producer}/{event.id}"
         self._epoch = epoch_of(delivery)
         self._committer = committer
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._loop = loop
         self._unsent: list[bytes] = []
         self._confirmed = 0
         self._sending = 0
@@ -73,7 +77,7 @@ class PartWriter:
     def emit(self, part: Any) -> Awaitable[None]:
         """Add a part; callable from a handler's thread too."""
         body = msgspec.msgpack.encode(part)
-        if threading.get_ident() != self._thread:
+        if not self._is_here():
             self._loop.call_soon_threadsafe(self._add, body)
             return DONE
         self._add(body)
@@ -82,6 +86,13 @@ class PartWriter:
         if self._room is None or self._room.done():
             self._room = self._loop.create_future()
         return self._room
+
+    def _is_here(self) -> bool:
+        """Whether this is called on the loop, and not in a thread: the first part may come from either."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def _add(self, body: bytes) -> None:
         self._unsent.append(body)

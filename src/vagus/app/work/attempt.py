@@ -115,8 +115,9 @@ class Attempt:
         if tools.store is None:
             raise UnsupportedCapability("streams need a store, which this backend has none of", hint="App(state=URL)")
         assert self.event is not None, "a handler runs only after its event was decoded"
+        assert self.loop is not None, "a context is made on the loop"
         producer = seat.group if member is None else f"{seat.group}@{member}"
-        return PartWriter(self.event, self.delivery, producer, tools.committer, tools.clock)
+        return PartWriter(self.event, self.delivery, producer, tools.committer, tools.clock, self.loop)
 
     @property
     def cause(self) -> Cause:
