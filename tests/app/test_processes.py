@@ -26,8 +26,8 @@ app = App("sqlite:///app.db", name="shop", grace_s=20)
 class Click(Event):
     user: str
 
-@app.on(Click, lease={lease}, concurrency=4, ordered=False)
-async def handle(click: Click, ctx: Context) -> None:
+@app.on(Click, lease={lease}, concurrency=4, ordered=False, retry=2)
+{kind} handle(click: Click, ctx: Context) -> None:
     print("begun", click.user, ctx.attempt, ctx.losses, flush=True)
     {body}
     print("done", click.user, flush=True)
@@ -54,8 +54,9 @@ class Worker:
         self.url = f"sqlite:///{folder}/app.db"
         self._started: list[subprocess.Popen[str]] = []
 
-    def write(self, body: str, lease: float = 30.0) -> None:
-        (self.folder / "app.py").write_text(APP.format(body=body, lease=lease), encoding="utf-8")
+    def write(self, body: str, lease: float = 30.0, *, sync: bool = False) -> None:
+        kind = "def" if sync else "async def"
+        (self.folder / "app.py").write_text(APP.format(body=body, lease=lease, kind=kind), encoding="utf-8")
 
     def start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "vagus", "worker", "app.py:app"]
@@ -137,14 +138,57 @@ def until_dead_or_done(worker: Worker, process: subprocess.Popen[str]) -> None:
     raise AssertionError("the worker neither died nor finished")
 
 
-@pytest.mark.contract("G4")
-def test_handler_that_interrupts_its_process_keeps_its_event(worker: Worker) -> None:
-    worker.write("raise KeyboardInterrupt", lease=0.5)
+@pytest.mark.contract("G5", "G19")
+@pytest.mark.parametrize("sync", [False, True])
+def test_handler_that_raises_keyboard_interrupt_stops_no_worker(worker: Worker, sync: bool) -> None:
+    worker.write("if click.user == 'ann': raise KeyboardInterrupt", sync=sync)
+    worker.publish("ann", "bob")
+    process = worker.start()
+    until_dead_or_done(worker, process)
+
+    figures, (letter,) = worker.books()
+    assert (letter.reason, letter.attempts, "KeyboardInterrupt" in letter.stack) == ("attempts", 2, True)
+    assert (figures.acked, figures.dead, figures.lost, process.returncode) == (1, 1, 0, 0)
+
+
+@pytest.mark.contract("G16")
+def test_ctrl_c_in_the_grace_time_cuts_nothing_short(worker: Worker) -> None:
+    worker.write("await asyncio.sleep(1)")
     worker.publish("ann")
     process = worker.start()
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun ann 1 0\n"
+
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
 
-    figures, letters = worker.books()
-    assert process.returncode != 0
-    assert out == "begun ann 1 0\n"
-    assert (figures.acked, figures.dead, figures.entered, letters) == (0, 0, 1, [])
+    assert (process.returncode, out) == (0, "done ann\n")
+
+
+INTERRUPTED = """
+import asyncio, os, signal
+from app import app
+
+async def main():
+    try:
+        await asyncio.wait_for(app.work(), 0.1)
+    except TimeoutError:
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(30)
+    print("lived on")
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_ctrl_c_after_the_work_is_the_programs_own_again(worker: Worker) -> None:
+    worker.write("pass")
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, cwd=worker.folder, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "ended\n"

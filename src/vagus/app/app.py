@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
@@ -31,6 +30,7 @@ from vagus.app.topics import Topics, WhenFull, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
 from vagus.app.work.handling import Watcher, telling
+from vagus.app.work.interrupt import signals_caught
 from vagus.app.work.letters import Letters
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock
@@ -232,13 +232,11 @@ class App(Router):
 
     async def work(self, only: Sequence[str] | None = None) -> None:
         """Handle events until SIGTERM, SIGINT or `stop`; then finish what runs, within the grace time."""
-        loop = asyncio.get_running_loop()
-        async with self.running(only):
-            _log.info("app %s works on %s", self.name, ", ".join(self._opened().workers) or "nothing")
-            for number in (signal.SIGTERM, signal.SIGINT):
-                with suppress(NotImplementedError, ValueError, RuntimeError):  # not in the main thread, or on Windows
-                    loop.add_signal_handler(number, self._stop.set)
-            await self._stop.wait()
+        with ExitStack() as stack:
+            async with self.running(only):
+                _log.info("app %s works on %s", self.name, ", ".join(self._opened().workers) or "nothing")
+                stack.enter_context(signals_caught(self._stop.set))
+                await self._stop.wait()
 
     def run(self) -> None:
         """Handle events until told to stop: `asyncio.run(app.work())`."""

@@ -15,6 +15,7 @@ from vagus.app.middleware.passage import Passage
 from vagus.app.work.attempt import CURRENT, Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
+from vagus.app.work.interrupt import ends_the_process
 from vagus.app.work.suspect import Suspect
 from vagus.backend import Unit
 from vagus.errors import InvalidArgument, SchemaMismatch
@@ -23,10 +24,6 @@ from vagus.reliability.decide import admit
 from vagus.reliability.note import decode_note
 from vagus.reliability.verdict import GiveUp, Handle, LetGo, Mishap, Raised, Revoked, Stopped, TimedOut
 from vagus.store import Append, Change
-
-ENDS_THE_PROCESS = (KeyboardInterrupt, GeneratorExit)
-"""What no attempt may hold up: the event comes again, counted as lost with its worker."""
-
 
 _NOTHING = Unit()
 
@@ -71,9 +68,9 @@ class Runner:
             if found is not None:
                 self._keep(attempt, found)
             return self.ending.done(attempt)
-        except ENDS_THE_PROCESS:
-            raise
         except BaseException as error:
+            if ends_the_process(error):
+                raise
             return self.ending.failed(attempt, self._mishap(attempt, error))
 
     async def run_batch(self, attempts: Sequence[Attempt]) -> list[Unit]:
@@ -262,9 +259,9 @@ class Runner:
     async def _handle_batch(self, attempts: list[Attempt]) -> list[Unit]:
         try:
             outcomes = await self._batch_called(attempts)
-        except ENDS_THE_PROCESS:
-            raise
         except BaseException as error:
+            if ends_the_process(error):
+                raise
             # One of them may have lost its lease or run out of time; they share one call, so all of them stop.
             mishap = self._mishap(next((a for a in attempts if a.cancelled is not None), attempts[0]), error)
             if isinstance(mishap, Revoked):
@@ -349,11 +346,15 @@ def _outcome(end: Any, outcome: Any) -> Any:
 
 
 def _carried(call: Callable[[], Any]) -> Any:
-    """Call a handler in its thread; a future cannot carry a StopIteration, and would never be done."""
+    """Call a handler in its thread.
+
+    A future cannot carry a StopIteration, and would never be done. A KeyboardInterrupt would end the process, and Ctrl-C
+    raises none in a thread.
+    """
     try:
         return call()
-    except StopIteration as error:
-        raise RuntimeError("the handler raised StopIteration") from error
+    except (StopIteration, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
 
 def _per_item(found: Any, count: int) -> list[Any]:
