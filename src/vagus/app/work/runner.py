@@ -348,8 +348,8 @@ def _outcome(end: Any, outcome: Any) -> Any:
 def _carried(call: Callable[[], Any]) -> Any:
     """Call a handler in its thread.
 
-    A future cannot carry a StopIteration, and would never be done. A KeyboardInterrupt would end the process, and Ctrl-C
-    raises none in a thread.
+    A future cannot carry a StopIteration, and would never be done. A KeyboardInterrupt would end the process, and
+    Ctrl-C raises none in a thread.
     """
     try:
         return call()

@@ -84,7 +84,7 @@ class Database:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def check_place(self) -> None:
-        """Raise `DatabaseUnusable` when the open file is not what its path names: what it takes would be lost with it."""
+        """Raise `DatabaseUnusable` when the open file is not what its path names: what it takes would be lost."""
         if _identity(self._path) != self._identity:
             raise unusable(
                 "the open database file was deleted, moved or replaced",
