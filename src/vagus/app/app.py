@@ -25,12 +25,12 @@ from vagus.app.routing.routed import Routed
 from vagus.app.run import Run, RunRecord, record_change, until_text
 from vagus.app.stats import AppStats
 from vagus.app.steering.board import KEEP_S
+from vagus.app.steering.interrupt import signals_caught
 from vagus.app.steering.steering import Drained, Steered
 from vagus.app.topics import Topics, WhenFull, seconds, wire_of
 from vagus.app.trial.trial import Scene, Trial, opened_in_trial, standing_in
 from vagus.app.trial.watch import Watch
 from vagus.app.work.handling import Watcher, telling
-from vagus.app.work.interrupt import signals_caught
 from vagus.app.work.letters import Letters
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock

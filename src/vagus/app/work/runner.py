@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 from vagus.app.middleware.gathering import Gathering
 from vagus.app.middleware.out import make_outputs
 from vagus.app.middleware.passage import Passage
+from vagus.app.steering.interrupt import ends_the_process
 from vagus.app.work.attempt import CURRENT, Attempt, Seat
 from vagus.app.work.context import Context
 from vagus.app.work.ending import Ending, stack_of
-from vagus.app.work.interrupt import ends_the_process
 from vagus.app.work.suspect import Suspect
 from vagus.backend import Unit
 from vagus.errors import InvalidArgument, SchemaMismatch
