@@ -3,7 +3,7 @@
 from vagus.app.app import App
 from vagus.app.blocking.facade import SyncApp, SyncRun
 from vagus.app.effects.ledger import Effects
-from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
+from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
 from vagus.app.middleware.passage import Outgoing
 from vagus.app.publisher import Receipt
 from vagus.app.router import Router
@@ -43,6 +43,7 @@ __all__ = [
     "Steered",
     "SyncApp",
     "SyncRun",
+    "ThresholdCrossed",
     "Trial",
     "VagusError",
     "Wire",

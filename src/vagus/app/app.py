@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeAlias, overload
 
 import msgspec
 
+from vagus.app.alerts.alert import Alert, limits_of
 from vagus.app.blocking.facade import SyncApp
-from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout
+from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
 from vagus.app.handler import Handler, make_handler
 from vagus.app.middleware.out import first_of_run, publish_through
 from vagus.app.opened import Opened
@@ -40,6 +41,7 @@ from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Kind, Wire, check_group, check_kind
 from vagus.registry import DEFAULT_URL, create_backend
 from vagus.reliability.dead import DeadLetter
+from vagus.reliability.threshold import CLEAR, Threshold
 
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Any]]
 
@@ -83,6 +85,7 @@ class App(Router):
         self._routes = read_routes(routes)
         self._lifespan = lifespan
         self._handlers: dict[str, Handler] = {}
+        self._alerts: list[Alert] = []
         self._provided: dict[Any, Callable[[], Any]] = {}
         self._watchers: list[Watcher] = []
         self._open: Opened | None = None
@@ -137,6 +140,37 @@ class App(Router):
         changes nothing.
         """
         self._watchers.append(told)
+
+    def alert(
+        self,
+        group: Callable[..., Any] | str,
+        *,
+        backlog: int | None = None,
+        oldest: float | str | None = None,
+        dead: int | None = None,
+        clear: float = CLEAR,
+        topic: str | type = ThresholdCrossed,
+    ) -> None:
+        """Let a `ThresholdCrossed` event be published within 5 s when a group falls behind, and when it is well again.
+
+        `group`: a handler's function, its name, or a group's. `backlog`: so many events wait. `oldest`: the oldest of
+        them is so old. `dead`: so many dead letters are open. A figure that has crossed its limit clears at `clear`
+        times the limit. `topic`: where it is told. One of the processes that run handlers watches for all of them.
+        """
+        self._alerts.append(Alert(group, limits_of(backlog, oldest, dead, clear), clear, self._alert_topic(topic)))
+
+    def _alert_topic(self, topic: str | type) -> str:
+        self.topics.learn(ThresholdCrossed)
+        return self.topics.configure(topic)
+
+    @property
+    def alerts(self) -> list[Threshold]:
+        """What is watched, group by group."""
+        return [
+            Threshold(self._group(alert.group), figure, limit, alert.topic, alert.clear)
+            for alert in self._alerts
+            for figure, limit in alert.limits.items()
+        ]
 
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""

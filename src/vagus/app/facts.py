@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,6 +39,21 @@ class JoinTimeout(Event, topic="join_timeout", kw_only=True):
     present: list[str]
     missing: list[str]
     waited_s: float
+
+
+class ThresholdCrossed(Event, topic="threshold_crossed", kw_only=True):
+    """A figure of a group has crossed a limit that `App.alert` watches, or is well again.
+
+    `state`: "crossed" or "cleared". `figure`: "backlog" (events that wait), "oldest_s" (the age of the oldest of them,
+    in seconds) or "dead" (open dead letters). `lasted_s`: with "cleared", how long it was crossed.
+    """
+
+    state: Literal["crossed", "cleared"]
+    group: str
+    figure: Literal["backlog", "oldest_s", "dead"]
+    value: float
+    limit: float
+    lasted_s: float | None = None
 
 
 class ControlEvent(Event, topic="vagus.control", kw_only=True):

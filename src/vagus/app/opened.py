@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from vagus.app.alerts.watcher import Watcher
 from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
@@ -38,6 +39,7 @@ from vagus.clock import Clock
 from vagus.delivery.subscription import member_name
 from vagus.errors import InvalidArgument, UnsupportedCapability, VagusError
 from vagus.message import CloudEvent
+from vagus.reliability.threshold import Threshold
 
 _log = logging.getLogger("vagus.app")
 
@@ -58,6 +60,10 @@ class Plan(Protocol):
     def layers(self) -> Layers:
         """The middleware around all of them."""
 
+    @property
+    def alerts(self) -> list[Threshold]:
+        """The thresholds that are watched, groups by their full names."""
+
 
 class Opened:
     """What an app holds while it is open.
@@ -74,6 +80,7 @@ class Opened:
         self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
         self.workers: dict[str, Worker] = {}
+        self.watcher: Watcher | None = None  # where thresholds are watched
         self.board: Board | None = None  # where the backend has a store
         self.capabilities: Capabilities
         self._only: Sequence[str] | None = None
@@ -180,8 +187,33 @@ class Opened:
             if name not in self.workers:
                 self.workers[name] = self._worker(name, handler)
                 self.workers[name].start()
+        await self._watch()
         # Answered after every joining that was asked for before it: whoever publishes now is heard by all members here.
         await self.backend.describe()
+
+    async def _watch(self) -> None:
+        """Watch the thresholds that there are, or leave that to another process."""
+        thresholds = self.plan.alerts
+        if not thresholds:
+            return
+        store = self.need_store("app.alert")
+        there = {info.spec.name for info in (await self.backend.describe()).groups}
+        unknown = [threshold.group for threshold in thresholds if threshold.group not in there]
+        if unknown:
+            known = ", ".join(sorted(there))
+            raise InvalidArgument(f"app.alert: there is no group {unknown[0]!r} to watch: expected one of {known}")
+        if self.watcher is None:
+            self.watcher = Watcher(
+                self.plan.name,
+                self.identities.tag(),
+                self.backend,
+                store,
+                self.committer,
+                self.publisher,
+                self.plan.topics,
+                self.plan.clock,
+            )
+        self.watcher.start(thresholds)
 
     def _worker(self, name: str, handler: Handler) -> Worker:
         topics = self.plan.topics
@@ -212,6 +244,8 @@ class Opened:
     async def stop(self) -> None:
         """End the members, all at once; say what they did."""
         self._working = False
+        if self.watcher is not None:
+            await self.watcher.stop()
         workers, self.workers = self.workers, {}
         await asyncio.gather(*(worker.stop(self.plan.grace_s) for worker in workers.values()))
         for name, worker in workers.items():

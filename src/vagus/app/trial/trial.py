@@ -27,6 +27,7 @@ from vagus.errors import InvalidArgument, NotSettled, RunTimeout
 from vagus.message import CloudEvent, Envelope, dead_topic, decode, event_type
 from vagus.reliability.dead import DeadLetter, LetterState, open_letters
 from vagus.reliability.redrive import plan_redrive
+from vagus.reliability.threshold import Threshold
 from vagus.store import Append, Change, Part, Store, Value
 
 E = TypeVar("E")
@@ -60,6 +61,10 @@ class Tried(Protocol):
     def layers(self) -> Layers:
         """The middleware around all of them."""
 
+    @property
+    def alerts(self) -> list[Threshold]:
+        """The thresholds that are watched."""
+
     async def publish(self, events: Any, **options: Any) -> Any:
         """Publish."""
 
@@ -80,6 +85,7 @@ class Scene:
         self.clock = clock
         self.grace_s = grace_s
         self.layers = app.layers
+        self.alerts = app.alerts if handlers is None else []  # other handlers, other groups
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
