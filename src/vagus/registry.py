@@ -1,15 +1,20 @@
-"""How a URL finds its code: backends of ours and of third parties alike, by entry point."""
+"""How a URL finds its code, and a content type its codec: of ours and of third parties alike, by entry point."""
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
 from vagus.backend import Backend
 from vagus.clock import Clock, SystemClock
 from vagus.errors import InvalidArgument, MissingDriver, mask_url
+from vagus.message.format import register_codec, when_unknown
 
 ENTRY_POINTS = "vagus.backends"
+CODEC_POINTS = "vagus.codecs"
+
+_log = logging.getLogger("vagus.registry")
 
 DEFAULT_URL = "sqlite:///vagus.db"
 """The backend where neither the code nor `VAGUS_URL` names one."""
@@ -51,3 +56,15 @@ def _load(url: str) -> object:
             where=mask_url(url),
             hint=f"pip install 'vagus[{scheme}]'",
         ) from missing
+
+
+def load_codecs() -> None:
+    """Register the codecs that installed packages bring; one that cannot be loaded is told in the log."""
+    for point in entry_points(group=CODEC_POINTS):
+        try:
+            register_codec(point.load())
+        except Exception as error:  # whatever a package of somebody else's raises: the others are still wanted
+            _log.warning("the codec %s of %s cannot be used: %s", point.name, point.value, error)
+
+
+when_unknown(load_codecs)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Say
 from vagus import App
-from vagus.backend import First
+from vagus.backend import After, First
 
 APP = """
 from vagus import App, Event, Retry
@@ -176,3 +176,38 @@ def test_import_names_bad_lines_and_ends_with_one(say: Say, tmp_path: Path) -> N
     assert told.err.startswith("line 1: the line is not JSON")
     assert missing.code == 2
     assert "cannot read 'no.jsonl'" in missing.err
+
+
+async def _talk(url: str) -> tuple[str, str]:
+    """Two sessions over two topics, one after the other; return the trace and the run of the second event."""
+    async with App(url, name="talk") as app:
+        for topic in ("asked", "answered"):
+            app.topic(topic, keep="1d")
+        await app.refresh()
+        for topic, session in (("asked", "s1"), ("asked", "s2"), ("answered", "s1"), ("answered", "s2")):
+            last = await app.publish({"session": session}, topic=topic, key=session)
+            await asyncio.sleep(0.02)  # so that they were stored one after the other
+        (record,) = await app.backend.read("asked", After(1), 1)
+        trace = json.loads(record.envelope.body)["traceparent"].split("-")[1]
+        assert last.position == 2
+        return trace, json.loads(record.envelope.body)["correlationid"]
+
+
+@pytest.mark.requirement("R76", "R125")
+def test_events_are_listed_by_session_trace_and_run(say: Say, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/talk.db"
+    trace, run = asyncio.run(_talk(url))
+
+    def listed(*words: str) -> list[tuple[str, str]]:
+        told = say("tail", "--no-follow", "--json", "--url", url, *words)
+        assert told.code == 0, told.err
+        lines = [json.loads(line) for line in told.out.splitlines()]
+        return [(line["topic"], line["key"]) for line in lines]
+
+    assert listed("--key", "s1") == [("asked", "s1"), ("answered", "s1")]
+    assert listed("--trace", trace) == [("asked", "s2")]
+    assert listed("--run", run) == [("asked", "s2")]
+    assert listed("--where", "session=s2", "--type", "bill.#") == []
+    assert listed("--where", "session=s2", "--type", "answered") == [("answered", "s2")]
+    assert len(listed()) == 4
+    assert len(listed("-n", "2")) == 2

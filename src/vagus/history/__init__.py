@@ -4,6 +4,7 @@ from vagus.history.again import Again, Replayed
 from vagus.history.export import Exported, export_events, whole_file
 from vagus.history.filter import Filter
 from vagus.history.intake import BadLine, Imported, Intake
+from vagus.history.projection import Projection
 from vagus.history.reading import At, Found, Reader, Selection, Stretch
 from vagus.history.side import Side, SidePlan, SideReport
 
@@ -16,6 +17,7 @@ __all__ = [
     "Found",
     "Imported",
     "Intake",
+    "Projection",
     "Reader",
     "Replayed",
     "Selection",

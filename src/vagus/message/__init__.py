@@ -5,7 +5,7 @@ from vagus.message.codec import decode, encode, extensions
 from vagus.message.envelope import STRUCTURED, CloudEvent, Envelope
 from vagus.message.event import Event, EventType, Kind, check_kind, event_type
 from vagus.message.foreign import ForeignFields
-from vagus.message.format import CODECS, Codec
+from vagus.message.format import CODECS, Codec, plain_codec, register_codec
 from vagus.message.ident import derived_id, foreign_id, uuid7_text
 from vagus.message.instant import instant_of, instant_text
 from vagus.message.topic import (
@@ -58,7 +58,9 @@ __all__ = [
     "matches",
     "new_traceparent",
     "parse_traceparent",
+    "plain_codec",
     "qualify",
+    "register_codec",
     "snake",
     "trace_id",
     "uuid7_text",

@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -14,9 +15,12 @@ import click
 from vagus.backend import After, Ago, Backend, End, First, Record, Start
 from vagus.cli.option import SPAN, json_option, url_option
 from vagus.cli.output import print_json_line, style
+from vagus.cli.selecting import checked, filter_of, filter_options
 from vagus.cli.target import opened
-from vagus.errors import EventError, InvalidTopic
-from vagus.message import DEFAULT_WIRE, check_pattern, check_topic, decode, is_pattern, matches
+from vagus.clock import SystemClock
+from vagus.errors import EventError
+from vagus.history import Filter, Reader, Selection
+from vagus.message import DEFAULT_WIRE, CloudEvent, decode, is_pattern, is_reserved, matches
 
 _PAGE = 200
 _WAIT_S = 3_600.0
@@ -25,11 +29,11 @@ _LOOK_AGAIN_S = 2.0
 
 
 @click.command("tail")
-@click.argument("patterns", metavar="TOPIC...", nargs=-1, required=True)
+@click.argument("patterns", metavar="TOPIC...", nargs=-1)
 @click.option("--since", type=SPAN, metavar="AGE", help="Begin with what was stored in the last AGE (10m, 2h).")
 @click.option("--from-start", is_flag=True, help="Begin with the oldest event that is kept.")
 @click.option("--after", type=int, metavar="POSITION", help="Begin after this position of the topic.")
-@click.option("--run", "run_id", metavar="ID", help="Only events of this run.")
+@filter_options
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after so many events.")
 @click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
 @url_option
@@ -39,18 +43,20 @@ def command(
     since: float | None,
     from_start: bool,
     after: int | None,
-    run_id: str | None,
     limit: int | None,
     no_follow: bool,
     url: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Watch the events of topics as they come. Nothing is consumed.
 
-    TOPIC may be a pattern: `*` stands for one word, a last `#` for the rest. `$dead.GROUP` shows dead letters.
+    TOPIC may be a pattern: `*` stands for one word, a last `#` for the rest; default: all topics. `$dead.GROUP` shows
+    dead letters. With --no-follow, the events of several topics come in the order in which they were stored: with
+    --key, --run or --trace, all that happened to a session, in a run, along a trace.
     """
-    for pattern in patterns:
-        _check(pattern)
+    patterns = patterns or ("#",)
+    checked(patterns, "vagus tail")
     start: Start = End()
     if from_start or (no_follow and since is None):
         start = First()
@@ -58,23 +64,18 @@ def command(
         start = Ago(since)
     if after is not None:
         start = After(after)
-    show = _Show(as_json, run_id, limit)
+    show = _Show(as_json, filter_of(options), limit)
     asyncio.run(_tail(url, patterns, start, show, follow=not no_follow))
-
-
-def _check(pattern: str) -> None:
-    try:
-        check_pattern(pattern) if is_pattern(pattern) else check_topic(pattern, reserved=True)
-    except InvalidTopic as error:
-        raise InvalidTopic(error.what, where="vagus tail", hint="vagus topics", **error.facts) from None
 
 
 async def _tail(url: str | None, patterns: Iterable[str], start: Start, show: _Show, *, follow: bool) -> None:
     async with opened(url, "vagus tail") as (backend, _):
         await _tell_missing(backend, patterns)
         if not follow:
-            for topic in await _topics(backend, patterns):
-                await _catch_up(backend, topic, start, show)
+            there = await _there(backend)
+            topics = [name for name in await _topics(backend, patterns) if name in there or is_reserved(name)]
+            if topics:
+                await _show_all(backend, topics, start, show)
             return
         try:
             async with asyncio.TaskGroup() as group:
@@ -85,10 +86,14 @@ async def _tail(url: str | None, patterns: Iterable[str], start: Start, show: _S
 
 async def _tell_missing(backend: Backend, patterns: Iterable[str]) -> None:
     """Say which topics are not there yet: whoever mistyped a name would wait for ever."""
-    there = {info.spec.name for info in (await backend.describe()).topics}
+    there = await _there(backend)
     for pattern in patterns:
         if not is_pattern(pattern) and not pattern.startswith("$") and pattern not in there:
             click.echo(f"there is no topic {pattern!r} yet (vagus topics lists those that there are)", err=True)
+
+
+async def _there(backend: Backend) -> set[str]:
+    return {info.spec.name for info in (await backend.describe()).topics}
 
 
 async def _follow_all(
@@ -114,13 +119,14 @@ async def _topics(backend: Backend, patterns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*plain, *(name for name in there if any(matches(p, name) for p in wild))]))
 
 
-async def _catch_up(backend: Backend, topic: str, start: Start, show: _Show) -> None:
-    while records := await backend.read(topic, start, _PAGE):
-        for record in records:
-            if not show.has_room:
-                return
-            show.record(topic, record)
-        start = After(records[-1].position)
+async def _show_all(backend: Backend, topics: Sequence[str], start: Start, show: _Show) -> None:
+    """Show what is there, topics merged by the time of storing."""
+    reader = Reader(backend, SystemClock())
+    stretches = await reader.survey(Selection(topics=tuple(topics), start=start))
+    async for found in reader.found(stretches):
+        show.record(found.topic, found.record)
+        if not show.has_room:
+            return
 
 
 async def _follow(backend: Backend, topic: str, start: Start, show: _Show) -> None:
@@ -147,9 +153,9 @@ class _Enough(Exception):
 class _Show:
     """Prints events, and counts them."""
 
-    def __init__(self, as_json: bool, run_id: str | None, limit: int | None) -> None:
+    def __init__(self, as_json: bool, only: Filter, limit: int | None) -> None:
         self._as_json = as_json
-        self._run_id = run_id
+        self._only = only
         self._left = limit
 
     @property
@@ -159,9 +165,9 @@ class _Show:
 
     def record(self, topic: str, record: Record) -> None:
         """Print one event, if it is wanted."""
-        shown = as_record(topic, record)
-        if self._run_id is not None and shown.get("run") != self._run_id:
+        if not self._only.all and not self._only.fits(_event(topic, record), record.key):
             return
+        shown = as_record(topic, record)
         if self._left is not None:
             self._left -= 1
         if self._as_json:
@@ -169,6 +175,12 @@ class _Show:
             return
         click.echo(_line(shown, time.time() - record.age_s))
         sys.stdout.flush()
+
+
+def _event(topic: str, record: Record) -> CloudEvent | None:
+    with suppress(EventError):
+        return decode(None, record.envelope, DEFAULT_WIRE, topic, record.position)
+    return None
 
 
 def as_record(topic: str, record: Record) -> dict[str, Any]:

@@ -93,3 +93,17 @@ def _msgpack_item(body: bytes, at: int) -> tuple[int | None, int]:
     if width or 0xA0 <= first < 0xC0:
         after += length
     return None, after + _PAYLOAD.get(first, 0)
+
+
+def values_are_deeper(value: object, depth: int) -> bool:
+    """Tell whether plain values have more than `depth` levels of arrays and objects, also where they hold themselves.
+
+    What occurs several times on one level is looked at once, so that a few shared values cannot grow without end.
+    """
+    level = [value]
+    for _ in range(depth + 1):
+        held = {id(one): one for one in level if isinstance(one, dict | list | tuple)}.values()
+        if not held:
+            return False
+        level = [child for one in held for child in (one.values() if isinstance(one, dict) else one)]
+    return True
