@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
@@ -123,23 +123,26 @@ class Projection(Generic[State]):
         return anew.hash == self.hash
 
     async def follow(self, app: App) -> AsyncIterator[CloudEvent]:
-        """Catch up, then go on with every event as it comes; yield each after it was folded.
+        """Catch up, then go on with every event as it comes; yield each of these after it was folded.
 
         Ends when the iteration is left (`aclosing`, or cancel its task). Nothing polls: it waits for the backend.
         """
         await self.catch_up(app)
-        waiting: dict[asyncio.Task[Sequence[Found]], str] = {}
+        async with aclosing(self._arrivals(app)) as pages:
+            async for page in pages:
+                for event in (self._take(app, found) for found in page):
+                    if event is not None:
+                        yield event
+
+    async def _arrivals(self, app: App) -> AsyncGenerator[Sequence[Found], None]:
+        """Yield what comes, a page of one topic at a time; the next of that topic is asked for when it was folded."""
+        waiting = {asyncio.create_task(self._next(app, topic)): topic for topic in self._topics}
         try:
-            for topic in self._topics:
-                waiting[asyncio.create_task(self._next(app, topic))] = topic
             while True:
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda task: waiting[task]):
                     topic = waiting.pop(task)
-                    for found in task.result():
-                        event = self._take(app, found)
-                        if event is not None:
-                            yield event
+                    yield task.result()
                     waiting[asyncio.create_task(self._next(app, topic))] = topic
         finally:
             for task in waiting:

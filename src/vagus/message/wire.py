@@ -18,8 +18,8 @@ class Wire(msgspec.Struct, frozen=True):
     """How the events of one topic travel.
 
     `mode`: "structured" (default: one document), "binary" (data alone, attributes as headers), or "json" (written
-    like binary JSON, and plain JSON without attributes is read by `mapping`). `codec`: "json" (default), "msgpack", or one that was registered or
-    that an installed package brings.
+    like binary JSON, and plain JSON without attributes is read by `mapping`). `codec`: "json" (default), "msgpack", or
+    one that was registered or that an installed package brings.
 
     Raises InvalidArgument for another mode or codec, or for mode "json" with a codec that is not JSON.
     """
