@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
@@ -130,9 +130,8 @@ class Projection(Generic[State]):
         await self.catch_up(app)
         async with aclosing(self._arrivals(app)) as pages:
             async for page in pages:
-                for event in (self._take(app, found) for found in page):
-                    if event is not None:
-                        yield event
+                for event in self._taken(app, page):
+                    yield event
 
     async def _arrivals(self, app: App) -> AsyncGenerator[Sequence[Found], None]:
         """Yield what comes, a page of one topic at a time; the next of that topic is asked for when it was folded."""
@@ -157,6 +156,11 @@ class Projection(Generic[State]):
         records = await app.backend.read(name, start, _PAGE, _WAIT_S)
         now = app.clock.now()
         return [Found(name, record, now - record.age_s) for record in records]
+
+    def _taken(self, app: App, page: Sequence[Found]) -> Iterator[CloudEvent]:
+        """Fold a page, one event at a time; yield those that can be read."""
+        events = (self._take(app, found) for found in page)
+        return (event for event in events if event is not None)
 
     def _take(self, app: App, found: Found) -> CloudEvent | None:
         """Fold one event; None where it cannot be read."""
