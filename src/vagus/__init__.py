@@ -2,6 +2,7 @@
 
 from vagus.app.app import App
 from vagus.app.blocking.facade import SyncApp, SyncRun
+from vagus.app.dispatch.switch import Switched
 from vagus.app.effects.ledger import Effects
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
 from vagus.app.middleware.passage import Outgoing
@@ -12,6 +13,10 @@ from vagus.app.stats import AppStats
 from vagus.app.steering.steering import Drained, Steered
 from vagus.app.trial.trial import Trial
 from vagus.app.work.context import Context
+from vagus.delivery.pick import Candidate, PickEvent
+from vagus.delivery.picks.lot import ByKey, Random
+from vagus.delivery.picks.match import ByLabel, When
+from vagus.delivery.picks.turn import LeastBusy, RoundRobin, Weighted
 from vagus.delivery.route import Routes, Rule
 from vagus.errors import VagusError
 from vagus.message import Event, Wire
@@ -22,6 +27,9 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "AppStats",
+    "ByKey",
+    "ByLabel",
+    "Candidate",
     "Context",
     "ControlEvent",
     "Drained",
@@ -30,21 +38,28 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "JoinTimeout",
+    "LeastBusy",
     "Outgoing",
+    "PickEvent",
+    "Random",
     "Receipt",
     "Reject",
     "Retry",
     "RetryLater",
+    "RoundRobin",
     "Router",
     "Routes",
     "Rule",
     "Run",
     "RunPart",
     "Steered",
+    "Switched",
     "SyncApp",
     "SyncRun",
     "ThresholdCrossed",
     "Trial",
     "VagusError",
+    "Weighted",
+    "When",
     "Wire",
 ]

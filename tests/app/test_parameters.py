@@ -319,7 +319,7 @@ async def yields_in_batches(queries: list[Query]) -> AsyncIterator[Click]:
         (nothing, (), {}, "nothing"),
         (yields_in_batches, (Query,), {"batch": 5}, "does not yield"),
         (nothing, (Query,), {"batch": 5}, "list"),
-        (nothing, (Query,), {"member": "m1"}, 'deliver="all"'),
+        (nothing, (Query,), {"pick": "random", "deliver": "all"}, 'deliver="all"'),
     ],
 )
 def test_handler_that_can_never_run_is_refused_when_declared(

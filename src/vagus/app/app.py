@@ -15,8 +15,11 @@ import msgspec
 
 from vagus.app.alerts.alert import Alert, limits_of
 from vagus.app.blocking.facade import SyncApp
+from vagus.app.dispatch.desks import Words
+from vagus.app.dispatch.finder import declared_pick, place_of
+from vagus.app.dispatch.switch import Switched, Wish, pick_text
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
-from vagus.app.handler import Handler, make_handler
+from vagus.app.handler import Handler, function_name, make_handler
 from vagus.app.middleware.out import first_of_run, publish_through
 from vagus.app.opened import Opened
 from vagus.app.publisher import Receipt, publish_options, receipts_of
@@ -35,8 +38,10 @@ from vagus.app.work.handling import Watcher, telling
 from vagus.app.work.letters import Letters
 from vagus.backend import Backend, Capabilities, Unit
 from vagus.clock import Clock, ManualClock, SystemClock
+from vagus.delivery.picks.match import checked_labels, checked_weight
+from vagus.delivery.picks.text import KNOWN, OWN, check_custom, pick_of
 from vagus.delivery.route import Policy
-from vagus.delivery.subscription import group_name
+from vagus.delivery.subscription import group_name, named_member
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Kind, Wire, check_group, check_kind
 from vagus.registry import DEFAULT_URL, create_backend
@@ -56,7 +61,8 @@ class App(Router):
     backend. `grace_s`: how long running handlers may finish at shutdown. `lifespan`: an async context manager that
     is given the app and held open while it is. `routes`: which topics go to which other backends, as a `Routes`, a
     mapping, or the path of a TOML file; default the file in `VAGUS_ROUTES`. `state`: the URL of a store for runs,
-    joins and streams, where the backend has none.
+    joins and streams, where the backend has none. `strategy`: the pick of all its handlers that deliver `once`, unless
+    they name one; see `Options`. `labels`, `weight`: what the members of this process say of themselves to a pick.
 
     An app can be opened (`async with app`: it publishes), can handle beside other code (`async with app.running()`),
     or be all that a process does (`await app.work()`, `app.run()`, `vagus worker module:app`).
@@ -70,6 +76,9 @@ class App(Router):
         namespace: str | None = None,
         grace_s: float | str = 10.0,
         lifespan: Lifespan | None = None,
+        strategy: Any = None,
+        labels: Mapping[str, Any] | None = None,
+        weight: int = 1,
         clock: Clock | None = None,
         routes: RoutesLike | None = None,
         state: str | None = None,
@@ -83,6 +92,10 @@ class App(Router):
         self.topics = Topics(self.namespace)
         self.state = state
         self._routes = read_routes(routes)
+        self.words = Words(checked_labels(labels or {}), checked_weight(weight), {})
+        self.member: str | None = None
+        self._strategy = strategy
+        pick_of(strategy, place_of)
         self._lifespan = lifespan
         self._handlers: dict[str, Handler] = {}
         self._alerts: list[Alert] = []
@@ -172,18 +185,45 @@ class App(Router):
             for figure, limit in alert.limits.items()
         ]
 
+    def pick(self, name: str, made: Any) -> None:
+        """Register a pick of yours under a name, for `pick="NAME"` and `vagus mode GROUP --pick NAME`.
+
+        `made`: an object or a class with `choose(event, members)` or `apply(event)`. Every worker must register it.
+        """
+        check_custom(made)
+        taken = (*KNOWN, OWN)
+        if not name.isidentifier() or name in taken:
+            raise InvalidArgument(f"name of a pick: expected a word other than {', '.join(taken)}, got {name!r}")
+        self.words = self.words._replace(picks={**self.words.picks, name: made})
+
+    def describe_members(
+        self, *, labels: Mapping[str, Any] | None = None, weight: int | None = None, member: str | None = None
+    ) -> None:
+        """Say more of the members of this process, before it works: labels besides its own, weight, name.
+
+        A named member of an `all` handler gets what it missed while away; a handler's own `member=` goes before.
+        """
+        if labels:
+            self.words = self.words._replace(labels={**self.words.labels, **checked_labels(labels)})
+        if weight is not None:
+            self.words = self.words._replace(weight=checked_weight(weight))
+        if member is not None:
+            self.member = named_member(member)
+
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""
         for declaration in router.take():
             self._add(declaration)
 
     def _add(self, declaration: Declaration) -> None:
+        options = declaration.options
         handler = make_handler(
             declaration.function,
             declaration.sources,
             lambda cls: self.topics.learn(cls).topic,
-            declaration.options,
+            options,
             declaration.join_s,
+            declared_pick(function_name(declaration.function), options.deliver, options.pick, self._strategy),
         )
         handler = msgspec.structs.replace(handler, layers=declaration.layers)
         for cls in handler.signature.returns:
@@ -506,6 +546,31 @@ class App(Router):
         if opened_in_trial(self) is not None:
             raise InvalidArgument("app.sync() opens the app for real, and this is a trial", hint="use the trial itself")
         return SyncApp(self, handle=handle)
+
+    async def switch(
+        self,
+        which: Callable[..., Any] | str,
+        *,
+        deliver: Literal["once", "all"] | None = None,
+        pick: Any = None,
+        why: str = "",
+        timeout: float | str | None = None,
+    ) -> Switched:
+        """Change how a group delivers while events flow, for all of its workers in whatever process; see docs/picks.md.
+
+        `which`: a handler, its name, or a group. `deliver` and `pick`: what is not given stays; pick="own" leaves the
+        choice to the backend. `why` goes into the record on `vagus.control`. `timeout`: give up before the cut after so
+        many seconds. An event keeps the mode and the pick under which it was first dispatched, also in retry.
+
+        Raises `InvalidArgument` for a group that is not there or a pick that makes no sense, `UnsupportedCapability`
+        where backend or members cannot do it, `GroupConflict` when somebody else switched at the same moment. Nothing
+        is changed then, nor when it is cancelled before the cut.
+        """
+        opened = self._opened()
+        group = self._group(which)
+        wanted = Wish(deliver, None if pick is None else pick_text(pick), why)
+        within_s = None if timeout is None else seconds(timeout, "timeout")
+        return await opened.switcher.switch(group, wanted, within_s)
 
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""

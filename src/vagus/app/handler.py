@@ -12,6 +12,7 @@ from vagus.app.middleware.layers import NONE, Layers
 from vagus.app.signature import Signature, read_signature
 from vagus.app.topics import seconds
 from vagus.backend import GroupSpec, Mode
+from vagus.delivery.pick import Pick
 from vagus.delivery.rate import Rate, rate_of
 from vagus.delivery.subscription import mode_of, named_member
 from vagus.errors import InvalidArgument, InvalidHandler
@@ -28,7 +29,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a handler wants its events; the keyword arguments of `App.on`. Durations in seconds, or text ("30s").
 
     `deliver`: "once" (each event to one member) or "all" (to every member). `group`: the name of the subscription;
-    default APP.FUNCTION. `member`: in "all", a name that gets what it missed while away. `retry`: a policy, several,
+    default APP.FUNCTION. `pick`: who gets an event in "once": "own" (whoever has credit), "round_robin", "random",
+    "by_key", "by_label", "least_busy", "weighted", an object of these, `When(...)` or a list of them, or an object or
+    class of yours with `choose(event, members)` or `apply(event)`; default the app's `strategy`. `member`: the name of
+    this process's member; in "all", one that gets what it missed while away. `retry`: a policy, several,
     or a number of attempts; default 5 attempts. `timeout`: the longest that an attempt may run; default no limit.
     `ordered`: events of one key one at a time and in order. `concurrency`: attempts at once in this process; default
     32, or 8 for a sync handler (in threads). `prefetch`: events held at once; default as many as it handles in a
@@ -41,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     deliver: str = "once"
     group: str | None = None
+    pick: Any = None
     member: str | None = None
     retry: Retries = None
     timeout: float | str | None = None
@@ -67,6 +72,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[type, ...]
     signature: Signature
     mode: Mode
+    pick: Pick | None
     member: str | None
     policies: tuple[Retry, ...]
     timeout_s: float | None
@@ -87,6 +93,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
             name=group,
             patterns=patterns,
             mode=self.mode,
+            pick=self.pick.text if self.pick is not None else "",
             start=self.start,
             lease_s=self.lease_s,
             ordered=self.ordered,
@@ -99,12 +106,13 @@ def make_handler(
     topic_of: Callable[[type], str],
     options: Options,
     join_s: float | None = None,
+    pick: Pick | None = None,
 ) -> Handler:
-    """Return the handler for `function`; `topic_of` names the topic of an event class.
+    """Return the handler for `function`; `topic_of` names the topic of an event class, `pick` is what was declared.
 
     Raises `InvalidHandler` or `InvalidArgument` with what was expected.
     """
-    name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
+    name = function_name(function)
     classes = tuple(source for source in sources if isinstance(source, type))
     signature = read_signature(function, name, classes)
     if not sources:
@@ -125,6 +133,7 @@ def make_handler(
         classes=classes,
         signature=signature,
         mode=mode_of(options.deliver),
+        pick=pick,
         member=None if options.member is None else named_member(options.member),
         policies=policies_of(options.retry),
         timeout_s=None if options.timeout is None else _positive(options.timeout, f"timeout of {name}"),
@@ -140,6 +149,11 @@ def make_handler(
     )
 
 
+def function_name(function: Callable[..., Any]) -> str:
+    """Return what to call a handler: the function's qualified name, without what it is defined in."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__)).rpartition("<locals>.")[2]
+
+
 def _positive(value: float | str, what: str) -> float:
     found = seconds(value, what)
     if found == 0:
@@ -150,8 +164,8 @@ def _positive(value: float | str, what: str) -> float:
 def _check(signature: Signature, options: Options, name: str, join_s: float | None) -> None:
     if options.start not in ("now", "first"):
         raise InvalidArgument(f'start of {name}: expected "now" or "first", got {options.start!r}')
-    if options.member is not None and options.deliver != "all":
-        raise InvalidHandler(f'handler {name}: member= names one of many that get every event; it needs deliver="all"')
+    if options.pick is not None and options.deliver == "all":
+        raise InvalidHandler(f'handler {name}: deliver="all" gives each event to every member, there is none to pick')
     for what in ("concurrency", "prefetch", "batch"):
         value = getattr(options, what)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import msgspec
 
 from vagus.app.alerts.watcher import Watcher
+from vagus.app.dispatch.desks import Desks, Words
+from vagus.app.dispatch.switch import Switcher
 from vagus.app.effects.runner import EffectRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
@@ -23,7 +25,7 @@ from vagus.app.publisher import Publisher, PublishOptions
 from vagus.app.routing.lanes import committer_for
 from vagus.app.routing.routed import Routed
 from vagus.app.signature import check_filled
-from vagus.app.stats import AppStats, WorkerStats
+from vagus.app.stats import AppStats, DispatchStats, WorkerStats
 from vagus.app.steering.board import Board
 from vagus.app.steering.line import Line
 from vagus.app.steering.orders import Orders
@@ -51,6 +53,8 @@ class Plan(Protocol):
     topics: Topics
     clock: Clock
     grace_s: float
+    words: Words
+    member: str | None
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -82,6 +86,7 @@ class Opened:
         self.workers: dict[str, Worker] = {}
         self.watcher: Watcher | None = None  # where thresholds are watched
         self.board: Board | None = None  # where the backend has a store
+        self.desks = Desks(backend)
         self.capabilities: Capabilities
         self._only: Sequence[str] | None = None
         self._working = False
@@ -96,10 +101,10 @@ class Opened:
         for handler in self.plan.handlers.values():
             check_filled(handler.signature, provided, handler.name)
         self.capabilities = await self.backend.open()
-        self._check_capabilities()
-        await self._declare()
         if self.backend.store is not None:
             self.board = Board(self.backend, self.committer, self.publisher, self.plan.topics, self.plan.clock)
+        self._check_capabilities()
+        await self._declare()
         if lifespan is not None:
             await self._stack.enter_async_context(lifespan())
         for annotation, factory in provided.items():
@@ -114,6 +119,7 @@ class Opened:
         return made
 
     def _check_capabilities(self) -> None:
+        self.desks.check(self.plan.handlers, self.capabilities, self.board, self.plan.words)
         for name, handler in self.plan.handlers.items():
             if handler.join_s is not None:
                 self.need_store(f"the join {name}")
@@ -155,6 +161,11 @@ class Opened:
         patience_s = max(topics.patience_s(options.topic or event.type, options.wait_s) for event in events)
         return await self.line.commit(unit, patience_s)
 
+    @property
+    def switcher(self) -> Switcher:
+        """What switches groups. Raises `UnsupportedCapability` where there is no store."""
+        return Switcher(self.backend, self.need_board("a switch"), self.capabilities, self.plan.clock)
+
     async def _declare(self) -> None:
         groups = []
         for name, handler in self.plan.handlers.items():
@@ -188,8 +199,7 @@ class Opened:
                 self.workers[name] = self._worker(name, handler)
                 self.workers[name].start()
         await self._watch()
-        # Answered after every joining that was asked for before it: whoever publishes now is heard by all members here.
-        await self.backend.describe()
+        await self.desks.enter()
 
     async def _watch(self) -> None:
         """Watch the thresholds that there are, or leave that to another process."""
@@ -218,15 +228,19 @@ class Opened:
     def _worker(self, name: str, handler: Handler) -> Worker:
         topics = self.plan.topics
         group = topics.qualified(name)
-        if handler.member is not None:
-            member = Member(handler.member, named=True)
+        named = handler.member or self.plan.member
+        if named is not None:
+            member = Member(named, named=True)
         else:
             member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
         store = self.backend.store
         tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store)
         orders = None if self.board is None else Orders(self.board, group, member.name)
-        runner = self._runner(Seat(handler, group, member.name, tools, orders), lambda: self._executor(name, handler))
-        return Worker(runner, self.backend, member, lanes=topics.prioritised)
+        seat = Seat(handler, group, member.name, tools, orders)
+        runner = self._runner(seat, lambda: self._executor(name, handler))
+        worker = Worker(runner, self.backend, member, lanes=topics.prioritised)
+        worker.told = self.desks.add(name, seat, topics.prioritised)
+        return worker
 
     def _runner(self, seat: Seat, executor: Callable[[], Executor]) -> Runner:
         handler = seat.handler
@@ -247,7 +261,9 @@ class Opened:
         if self.watcher is not None:
             await self.watcher.stop()
         workers, self.workers = self.workers, {}
+        await self.desks.retire()
         await asyncio.gather(*(worker.stop(self.plan.grace_s) for worker in workers.values()))
+        await self.desks.left()
         for name, worker in workers.items():
             counts = msgspec.structs.asdict(worker.counts)
             _log.info("%s stopped: %s", name, worker.counts, extra={"group": name, **counts})
@@ -273,7 +289,7 @@ class Opened:
             )
             for name, worker in self.workers.items()
         ]
-        return AppStats(tuple(figures), tuple(workers), await self._steered())
+        return AppStats(tuple(figures), tuple(workers), await self._steered(), await self._dispatch_stats())
 
     async def _steered(self) -> dict[str, str]:
         names = [self.plan.topics.qualified(name) for name in self.plan.handlers]
@@ -282,6 +298,21 @@ class Opened:
     def keeps(self, token: Token) -> bool:
         """Return whether a delivery is only kept in hand until its paused run goes on."""
         return any(worker.keeps(token) for worker in self.workers.values())
+
+    async def _dispatch_stats(self) -> tuple[DispatchStats, ...]:
+        topics = self.plan.topics
+        states = await self.desks.states([topics.qualified(name) for name in self.plan.handlers])
+        return tuple(
+            DispatchStats(
+                group=topics.bare(group),
+                dispatcher=state.member,
+                team=state.team,
+                unmatched=state.unmatched,
+                blocked=state.blocked,
+                why=state.why,
+            )
+            for group, state in states.items()
+        )
 
     async def close(self) -> None:
         """Let commits land, close what handlers needed, then the backend."""

@@ -35,15 +35,33 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     reconnects: int
 
 
+class DispatchStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A group whose members are picked, over all processes.
+
+    `dispatcher`: the member that dispatches, "" where none does now; `team`: those that it can choose. `unmatched`:
+    events that wait because nobody matches them, `blocked`: because who does has no credit left. `why`: what the pick
+    said when it failed last.
+    """
+
+    group: str
+    dispatcher: str
+    team: tuple[str, ...]
+    unmatched: int
+    blocked: int
+    why: str = ""
+
+
 class AppStats(msgspec.Struct, frozen=True):
     """Groups over all processes, workers in this one.
 
-    `steered`: the groups that are "paused" or "draining", by their full names.
+    `steered`: the groups that are "paused" or "draining", by their full names. `dispatch`: groups that have or had a
+    pick.
     """
 
     groups: tuple[Figures, ...]
     workers: tuple[WorkerStats, ...]
     steered: dict[str, str] = msgspec.field(default_factory=dict)
+    dispatch: tuple[DispatchStats, ...] = ()
 
     @property
     def consumer_states(self) -> dict[State, int]:

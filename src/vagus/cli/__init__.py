@@ -15,6 +15,7 @@ SUMMARIES = {
     "import": "Store the events of JSON lines, each once.",
     "topics": "List topics and what they hold.",
     "groups": "List groups and their backlogs, or drop one.",
+    "mode": "Show how a group delivers, or switch it while it runs.",
     "dead": "Look at dead letters, send them again, discard them.",
     "pause": "Let a group, a member or a run wait.",
     "resume": "Let a group, a member or a run go on.",
@@ -26,7 +27,8 @@ SUMMARIES = {
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 
-HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steer") | {
+HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steering.steer") | {
+    "mode": "steering.mode",
     "replay": "history.replay",
     "export": "history.export",
     "import": "history.import_",

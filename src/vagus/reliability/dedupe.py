@@ -8,6 +8,7 @@ time-ordered id, because an index over names in random order is several times sl
 | publish, output         | topic     | source, id, generation                                |
 | retry through the inbox | inbox     | ... and the step, which the note counts up and never repeats |
 | dead letter             | `$dead.G` | id of the letter: group, member, event, generation, place |
+| move by a dispatcher    | inbox     | where it was published, generation, how often moved   |
 | redrive                 | inbox     | id of the letter, and the generation that it starts   |
 | replay                  | inbox     | topic and position, and the generation that it starts |
 | mark on a letter        | `$dead.G` | id of the mark                                        |
@@ -31,6 +32,12 @@ def published(source: str, id: str, generation: int = 0) -> str:
 def retried(source: str, id: str, generation: int, step: int) -> str:
     """Return the dedupe of a retry through the inbox; `step` is the new note's `steps`."""
     return f"{published(source, id, generation)}:retry:{step}"
+
+
+def moved(origin: tuple[str, int | str], generation: int, moves: int) -> str:
+    """Return the dedupe of a move to an inbox; `moves` is the new note's, so no move of an event has another's name."""
+    topic, position = origin
+    return f"{position}:{topic}:{generation}:moved:{moves}"
 
 
 def output_id(cause_id: str, cause_generation: int, group: str, member: str | None, index: int) -> str:

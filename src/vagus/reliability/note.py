@@ -39,7 +39,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     with a new note; it never repeats, so an internal put can carry it in its dedupe. `first_at`, `last_at`: times of
     the first and the last failure, in seconds since 1970. `errors`: the last five failures. `deaths`: earlier dead
     letters of the event in this group, and `origin`: the topic and position that it had before the first of them.
-    `unreadable`: an older note was there and could not be read; counting began anew.
+    `unreadable`: an older note was there and could not be read; counting began anew. `moves`: how often a dispatcher
+    moved the event from inbox to inbox, and `page`: where its settling is told to the dispatcher (0: nowhere).
     """
 
     failures: int = 0
@@ -53,6 +54,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deaths: tuple[Death, ...] = ()
     origin: tuple[str, int | str] | None = None
     unreadable: bool = False
+    moves: int = 0
+    page: int = 0
 
     def spent(self, policy: str) -> int:
         """Return how many attempts the policy of that label has spent."""
@@ -78,6 +81,10 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def refused(self) -> Note:
         """Return the note after an output was refused: no failure, but a longer wait each time in a row."""
         return msgspec.structs.replace(self, blocked=self.blocked + 1, steps=self.steps + 1)
+
+    def moved(self, origin: tuple[str, int | str], page: int) -> Note:
+        """Return the note of an event that is moved to an inbox; `origin` counts where none is known yet."""
+        return msgspec.structs.replace(self, moves=self.moves + 1, page=page, origin=self.origin or origin)
 
     def postponed(self, now: float) -> Note:
         """Return the note after a free wait: no failure, but the total time runs from here if not before."""

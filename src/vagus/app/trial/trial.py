@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from vagus.app.dispatch.desks import Words
 from vagus.app.handler import Handler
 from vagus.app.middleware.layers import Layers
 from vagus.app.opened import Opened
@@ -52,6 +53,8 @@ class Tried(Protocol):
 
     name: str
     topics: Topics
+    words: Words
+    member: str | None
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -86,6 +89,8 @@ class Scene:
         self.grace_s = grace_s
         self.layers = app.layers
         self.alerts = app.alerts if handlers is None else []  # other handlers, other groups
+        self.words = app.words
+        self.member = app.member
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

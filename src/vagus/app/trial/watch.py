@@ -132,7 +132,9 @@ class Watch:
             self.ended.append(Ended(holding.group, settle.action.ending, holding.delivery))
 
     def attach(self, source: Source, member: Member, credit: int) -> Feed:
-        """Join a group with a feed that is watched too."""
+        """Join a group with a feed that is watched too; what a dispatcher holds is in no handler's hands."""
+        if source != Inbox(source.group):
+            return self._backend.attach(source, member, credit)
         return WatchedFeed(self._backend.attach(source, member, credit), source.group, self)
 
     # --- what is carried on as it is ---------------------------------------------------------------------------------

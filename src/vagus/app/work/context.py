@@ -43,7 +43,7 @@ class Context:
 
     `event`: the CloudEvent with all its attributes. `attempt`: 1 for the first try, counting failures of the handler
     alone. `losses`: how often a worker was lost with it. `run_id`: the run that it belongs to. `topic`, `group`,
-    `member`, `generation`, `key`: where it came from.
+    `member`, `generation`, `key`, `epoch`: where it came from.
     """
 
     __slots__ = ("_delivery", "_effects", "attempt", "event", "group", "member", "topic")
@@ -81,6 +81,11 @@ class Context:
     def generation(self) -> int:
         """How often the event was deliberately sent again."""
         return self._delivery.generation
+
+    @property
+    def epoch(self) -> int:
+        """Under which steering of the group the event was first dispatched, counted from 1; see `App.switch`."""
+        return self._delivery.epoch
 
     @property
     def key(self) -> str | None:

@@ -109,6 +109,8 @@ class Worker:
         self._stopping = False
         self._left = False
         self._connected = False
+        #: Is told of every attempt that was settled, and how.
+        self.told: Callable[[Attempt, Unit], None] | None = None
 
     # --- what can be seen --------------------------------------------------------------------------------------------
 
@@ -457,6 +459,8 @@ class Worker:
             self._tools.clock.call_later(delay_s, lambda: self._submit(attempt, unit))
         elif outcome.done:
             self.counts.add(attempt.result)
+            if self.told is not None:
+                self.told(attempt, unit)
             self._let_go(attempt)
         elif "lost" in outcome.settles:
             self.counts.lost += 1

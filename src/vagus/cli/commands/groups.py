@@ -9,12 +9,14 @@ from typing import Any
 import click
 import msgspec
 
+from vagus.app.dispatch.term import State, read_states
 from vagus.app.steering.wanted import Wanted, wanted_of_groups
 from vagus.backend import Figures, GroupInfo, Inbox
 from vagus.cli.group import Listing
 from vagus.cli.option import json_option, url_option
 from vagus.cli.output import number, print_json, print_table, span
 from vagus.cli.target import known_group, opened, sure
+from vagus.delivery.picks.text import OWN
 from vagus.errors import InvalidArgument
 
 Group = tuple[GroupInfo, Sequence[Figures]]
@@ -33,22 +35,32 @@ def list_groups(url: str | None, as_json: bool) -> None:
 
     READY: not handed out yet. HELD: being handled. WAITING: for a retry or a due time. PARKED: for their key to
     become free. DEAD: dead letters ever made. LOST: leases that lapsed. OLDEST: age of the oldest ready event.
-    STATE, shown where any is not running: paused or draining.
+    STATE, shown where any is not running: paused or draining. UNMATCHED, shown where there are any: held because no
+    member matches them; see vagus mode GROUP.
     """
-    groups, wanted = asyncio.run(_groups(url))
+    groups, wanted, states = asyncio.run(_groups(url))
     if as_json:
-        records = [as_record(info, books) for info, books in groups]
+        records = [as_record(info, books, states.get(info.spec.name)) for info, books in groups]
         print_json([{**one, "state": _state(wanted, one["group"])} for one in records])
     elif not groups:
         click.echo("no groups yet")
     else:
-        columns = ("GROUP", "STATE", ">MEMBERS", ">READY", ">HELD", ">WAITING", ">PARKED", ">DEAD", ">LOST", ">OLDEST")
-        rows = [_row(info, books) for info, books in groups]
-        states = [_state(wanted, info.spec.name) for info, _ in groups]
-        if set(states) == {"running"}:
-            print_table([name for name in columns if name != "STATE"], rows)
-        else:
-            print_table(columns, [(name, state, *more) for (name, *more), state in zip(rows, states, strict=True)])
+        _print(groups, wanted, states)
+
+
+def _print(groups: Sequence[Group], wanted: dict[str, Wanted], states: dict[str, State]) -> None:
+    columns = ["GROUP", ">MEMBERS", ">READY", ">HELD", ">WAITING", ">PARKED", ">DEAD", ">LOST", ">OLDEST"]
+    rows = [list(_row(info, books)) for info, books in groups]
+    names = [info.spec.name for info, _ in groups]
+    if any(name in wanted for name in names):
+        columns.insert(1, "STATE")
+        for row, name in zip(rows, names, strict=True):
+            row.insert(1, _state(wanted, name))
+    if any(state.unmatched for state in states.values()):
+        columns.append(">UNMATCHED")
+        for row, name in zip(rows, names, strict=True):
+            row.append(states[name].unmatched if name in states else 0)
+    print_table(columns, rows)
 
 
 @command.command("drop")
@@ -65,11 +77,13 @@ def _state(wanted: dict[str, Wanted], group: str) -> str:
     return wanted[group].state if group in wanted else "running"
 
 
-async def _groups(url: str | None) -> tuple[list[Group], dict[str, Wanted]]:
+async def _groups(url: str | None) -> tuple[list[Group], dict[str, Wanted], dict[str, State]]:
     async with opened(url, "vagus groups ls") as (backend, _):
         catalogue = await backend.describe()
-        wanted = await wanted_of_groups(backend.store, [info.spec.name for info in catalogue.groups])
-        return [(info, await backend.stats(info.spec.name)) for info in catalogue.groups], wanted
+        names = [info.spec.name for info in catalogue.groups]
+        wanted = await wanted_of_groups(backend.store, names)
+        states = {} if backend.store is None else await read_states(backend.store, names)
+        return [(info, await backend.stats(info.spec.name)) for info in catalogue.groups], wanted, states
 
 
 async def _drop(url: str | None, group: str, member: str | None, yes: bool) -> None:
@@ -87,16 +101,17 @@ async def _drop(url: str | None, group: str, member: str | None, yes: bool) -> N
         click.echo(f"dropped {what}, and {number(left, 'event')} in its backlog")
 
 
-def as_record(info: GroupInfo, books: Sequence[Figures]) -> dict[str, Any]:
+def as_record(info: GroupInfo, books: Sequence[Figures], state: State | None) -> dict[str, Any]:
     """Return a group as `--json` shows it: its settings, its members, and its books."""
-    spec = info.spec
+    spec, steering = info.spec, info.steering
     return {
         "group": spec.name,
         "patterns": spec.patterns,
-        "deliver": info.steering.mode,
-        "pick": info.steering.pick,
-        "epoch": info.steering.epoch,
+        "deliver": steering.mode,
+        "pick": steering.pick or OWN,
+        "epoch": steering.epoch,
         "orphans": info.orphans,
+        "unmatched": state.unmatched if state else 0,
         "ordered": spec.ordered,
         "lease_s": spec.lease_s,
         "idle_s": info.idle_s,

@@ -11,7 +11,7 @@ from vagus.app.app import App
 from vagus.cli.loading import load_app
 from vagus.cli.log import start_logging
 from vagus.cli.option import SPAN, url_option
-from vagus.errors import InvalidHandler
+from vagus.errors import InvalidArgument, InvalidHandler
 
 _log = logging.getLogger("vagus.worker")
 
@@ -23,10 +23,28 @@ _log = logging.getLogger("vagus.worker")
     "--grace", type=SPAN, metavar="TIME", help="How long running handlers may finish at SIGTERM; default 10s."
 )
 @click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What this worker says of itself to a pick, such as lang=zh (repeat for several).",
+)
+@click.option("--weight", type=int, metavar="N", help="Its share under a pick that weighs; default 1.")
+@click.option("--member", metavar="NAME", help="Its name as a member; default made of host and process.")
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 @url_option
-def command(target: str, only: tuple[str, ...], grace: float | None, log_level: str, url: str | None) -> None:
+def command(
+    target: str,
+    only: tuple[str, ...],
+    grace: float | None,
+    labels: tuple[str, ...],
+    weight: int | None,
+    member: str | None,
+    log_level: str,
+    url: str | None,
+) -> None:
     """Run the handlers of an app until SIGTERM or Ctrl-C.
 
     MODULE:APP is the app, as `package.module:app` or `file.py:app`. Told to stop, the worker takes no new events,
@@ -37,8 +55,19 @@ def command(target: str, only: tuple[str, ...], grace: float | None, log_level: 
     app = load_app(target, url)
     if grace is not None:
         app.grace_s = grace
+    app.describe_members(labels=_labels(labels), weight=weight, member=member)
     _check(app, target)
     asyncio.run(app.work(only or None))
+
+
+def _labels(texts: tuple[str, ...]) -> dict[str, str]:
+    labels = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidArgument(f"label {text!r}: expected NAME=VALUE", hint="--label lang=zh")
+        labels[name] = value
+    return labels
 
 
 def _check(app: App, target: str) -> None:

@@ -10,6 +10,9 @@ from vagus.delivery.pick import Answer, Candidate, Pick, PickEvent
 from vagus.delivery.picks.turn import LeastBusy, RoundRobin, Weighted
 from vagus.errors import InvalidArgument
 
+MOST_WEIGHT = 1_000
+"""How heavy a member can be: how many events it gets where one of weight 1 gets one."""
+
 _THEN: dict[str, Callable[[], Pick]] = {
     "round_robin": RoundRobin,
     "weighted": Weighted,
@@ -164,6 +167,13 @@ def checked_labels(labels: Mapping[str, Any]) -> dict[str, str]:
             )
         checked[name] = text
     return checked
+
+
+def checked_weight(weight: object) -> int:
+    """Return a member's weight. Raises `InvalidArgument` for anything but a whole number from 1 to 1,000."""
+    if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= MOST_WEIGHT:
+        raise InvalidArgument(f"weight: expected a whole number from 1 to {MOST_WEIGHT}, got {weight!r}")
+    return weight
 
 
 def label_text(value: object) -> str | None:

@@ -90,6 +90,11 @@ BARS: Mapping[tuple[str, str, str], tuple[Bar, ...]] = {
     ("W8", "sqlite", "gap over its most"): _NONE,
     ("W9", "memory", "choosing, p99"): _CHOOSING,
     ("W9", "sqlite", "choosing, p99"): _CHOOSING,
+    **{
+        ("W9", system, f"{pick}, p99"): _CHOOSING
+        for system in ("memory", "sqlite")
+        for pick in ("round_robin", "random", "by_key", "by_label", "least_busy", "weighted", "when")
+    },
     ("W10", "", "vagus --help"): (Bar(value=0.3, sense="at most"),),
     ("W10", "", "import vagus"): (Bar(value=0.15, sense="at most"),),
     ("W10", "", "first demo answer"): (Bar(value=2.0, sense="at most"),),
