@@ -179,3 +179,34 @@ async def test_pausing_twice_changes_nothing_more(url: str) -> None:
         assert (again.before, again.after, again.changed) == ("paused", "paused", False)
         await desk.app.resume("work")
         assert not (await desk.app.resume("work")).changed
+
+
+@pytest.mark.contract("G16", "G3")
+async def test_paused_members_of_all_get_every_event_when_they_go_on(url: str) -> None:
+    one, other = Desk(url, deliver="all"), Desk(url, deliver="all")
+    one.go.set()
+    other.go.set()
+    async with one.app.running(), other.app.running():
+        (member,) = [worker.member for worker in (await one.app.stats()).workers]
+        await one.app.pause("work", member=member)
+        await one.app.publish([Job(n) for n in range(5)])
+        await other.until(lambda: len(other.ended) == 5)
+        assert one.begun == []
+        await one.app.resume("work", member=member)
+        await books(one.app, acked=10)
+    assert one.ended == other.ended == list(range(5))
+
+
+@pytest.mark.contract("G16")
+async def test_group_in_a_namespace_is_paused_by_its_handler_or_its_full_name(url: str) -> None:
+    app = App(url, name="shop", namespace="prod")
+
+    @app.on(Job)
+    async def work(job: Job) -> None: ...
+
+    async with app.running():
+        by_handler = await app.pause(work)
+        by_name = await app.resume("prod.shop.work")
+        assert (by_handler.group, by_name.changed) == ("prod.shop.work", True)
+        await app.publish(Job(1))
+        await books(app, "prod.shop.work", acked=1)
