@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from vagus.app.work.attempt import Result
 from vagus.backend import Figures
 
 State: TypeAlias = Literal["waiting", "working", "stalled", "paused", "draining", "drained"]
@@ -73,3 +74,36 @@ class AppStats(msgspec.Struct, frozen=True):
     def healthy(self) -> bool:
         """Whether every member here is consuming."""
         return all(worker.state != "stalled" for worker in self.workers)
+
+
+class Counts(msgspec.Struct):
+    """What one member did since it started."""
+
+    handled: int = 0
+    repeated: int = 0
+    dropped: int = 0
+    failed: int = 0
+    handed_back: int = 0
+    cancelled: int = 0
+    lost: int = 0
+    reconnects: int = 0
+
+    def __str__(self) -> str:
+        """Say what was handled, and what else came up."""
+        counts = msgspec.structs.asdict(self).items()
+        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count or name == "handled")
+
+    def add(self, result: Result) -> None:
+        """Count one settled attempt."""
+        if result == "handled":
+            self.handled += 1
+        elif result == "repeated":
+            self.repeated += 1
+        elif result == "dropped":
+            self.dropped += 1
+        elif result == "failed":
+            self.failed += 1
+        elif result == "cancelled":
+            self.cancelled += 1
+        else:
+            self.handed_back += 1

@@ -16,10 +16,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from vagus.app.stats import State
+from vagus.app.stats import Counts, State
 from vagus.app.steering.orders import Halt
 from vagus.app.work.attempt import Attempt, Cancelled
-from vagus.app.work.counts import Counts
 from vagus.app.work.gate import Gate
 from vagus.app.work.parking import Parking
 from vagus.app.work.runner import Runner
