@@ -216,3 +216,65 @@ async def test_group_or_topic_that_is_not_there_is_named(place: Store) -> None:
             Side(app, app.backend, "fix", only=["bil"])
         with pytest.raises(InvalidArgument, match=r"no topic 'ordr': did you mean 'order'"):
             await Side(app, app.backend, "fix").survey(Selection(topics=("ordr",)))
+
+
+async def test_what_was_surveyed_is_what_is_carried_out(place: Store) -> None:
+    seen: list[tuple[str, int, int]] = []
+    app = shop(place, seen)
+    async with app.running():
+        await lived(app, place)
+        side = Side(app, app.backend, "fix", only=["bill"])
+        await side.survey(Selection())
+        await app.publish(Order(100))
+        await handled(app, "shop.send", 11)
+
+        first, second = await side.run(Selection()), await side.run(Selection())
+
+        assert [report.count for report in (*first, *second)] == [10, 11]
+
+
+@pytest.mark.requirement("R2")
+@pytest.mark.contract("G14")
+async def test_side_group_stays_in_the_namespace_of_its_app(file: Store) -> None:
+    apps = [App(file.url, name="shop", namespace=tenant) for tenant in ("t1", "t2")]
+    seen: list[str] = []
+    for app in apps:
+
+        @app.on(Order)
+        async def bill(order: Order, ctx: Context) -> Bill:
+            seen.append(ctx.group)
+            return Bill(order.number)
+
+    async with apps[0].running(), apps[1].running():
+        for app in apps:
+            await app.publish([Order(1), Order(2)])
+            await handled(app, app.topics.qualified("shop.bill"), 2)
+        seen.clear()
+        before = await books(apps[1], "t2.shop.bill")
+
+        (report,) = await Side(apps[0], apps[0].backend, "fix", outputs="ab").run(Selection())
+
+        assert (report.side, report.count) == ("t1.shop.bill.side.fix", 2)
+        assert seen == ["t1.shop.bill.side.fix"] * 2
+        assert len(await apps[0].backend.read("t1.ab.bill", First(), 10)) == 2
+        assert await books(apps[1], "t2.shop.bill") == before
+
+
+@pytest.mark.requirement("R91")
+@pytest.mark.contract("G14", "G8")
+async def test_order_of_a_key_holds_beside_also_across_a_retry(place: Store) -> None:
+    app, seen, failed = place.app(), [], []
+
+    @app.on(Order, retry=Retry(attempts=2, base_s=0.1))
+    async def bill(order: Order, ctx: Context) -> None:
+        if ctx.generation:
+            if order.number == 3 and not failed:
+                failed.append(order)
+                raise TimeoutError
+            seen.append(order.number)
+
+    async with app.running():
+        await app.publish([Order(number) for number in range(8)])
+        await handled(app, "shop.bill", 8)
+        await Side(app, app.backend, "fix").run(Selection())
+        assert seen == list(range(8))

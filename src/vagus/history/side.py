@@ -99,15 +99,19 @@ class Side:
         self._keep = keep
         self._handlers = _chosen(app, only)
         self._named = bool(only)
+        self._surveyed: tuple[tuple[Selection, bool] | None, list[_Planned]] = (None, [])
         self._store: Store = needed_store(backend)
         self.reader = Reader(backend, app.clock, lambda topic: app.topics.settings(app.topics.bare(topic)).wire)
 
     async def survey(self, selection: Selection, *, restart: bool = False) -> list[SidePlan]:
         """Return what would be handed to which side group; nothing moves. Costs one read of what is meant.
 
-        Raises ReplayConflict where another replay into one of them is half done.
+        The next `run` of the same carries out just this. Raises ReplayConflict where another replay into one of them
+        is half done.
         """
-        return [planned.plan for planned in await self._planned(selection, restart)]
+        planned = await self._planned(selection, restart)
+        self._surveyed = (selection, restart), planned
+        return [one.plan for one in planned]
 
     async def _planned(self, selection: Selection, restart: bool) -> list[_Planned]:
         there = {info.spec.name for info in (await self._backend.describe()).groups}
@@ -151,7 +155,9 @@ class Side:
         group. `told` is told of each step: the side group, and how many events were put. Raises what `survey` does,
         ReplayConflict where another process carries it out too, and BackendError where a step was refused.
         """
-        planned = await self._planned(selection, restart)
+        (surveyed, planned), self._surveyed = self._surveyed, (None, [])
+        if surveyed != (selection, restart):
+            planned = await self._planned(selection, restart)
         courses = [await self._begun(one, selection, restart) for one in planned]
         handlers = {side_group(one.plan.group, self._name): self._app.handlers[one.plan.group] for one in planned}
         withheld = Withheld(self._backend, None if self._outputs is None else self._renamed)
