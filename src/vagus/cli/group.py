@@ -7,7 +7,8 @@ import importlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -73,12 +74,24 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(self._summaries.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; what it raises from within a group of tasks is raised as itself."""
+        try:
+            with _unwrapped():
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; nothing more may be written, at exit neither.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run a command line, and end the process with its exit code."""
         given = list(sys.argv[1:] if args is None else args)
         options["standalone_mode"] = False
         options["prog_name"] = self.name
-        sys.exit(self._ended(given, *rest, **options))
+        with _written_somewhere():
+            code = self._ended(given, *rest, **options)
+        sys.exit(code)
 
     def _ended(self, args: list[str], *rest: Any, **options: Any) -> int:
         try:
@@ -92,11 +105,33 @@ class Commands(click.Group):
             return report_usage(error, args)
         except (click.Abort, KeyboardInterrupt):
             return INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; nothing more may be written, at exit neither.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _written_somewhere() -> Iterator[None]:
+    """Give a process that was started without a standard output or error one that swallows what is written."""
+    before = sys.stdout, sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise an error of ours, or that a pipe was closed, as itself where a group of tasks has wrapped it up."""
+    try:
+        yield
+    except* (VagusError, BrokenPipeError) as several:
+        raise _first(several) from None
+
+
+def _first(several: BaseExceptionGroup[Any]) -> BaseException:
+    found = several.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

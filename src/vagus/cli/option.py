@@ -41,7 +41,7 @@ class Json(click.ParamType[Any]):
             return value
         try:
             return msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self.fail(f'{_short(value)} is not JSON ({error}): expected such as \'{{"text": "hi"}}\'', param)
 
 

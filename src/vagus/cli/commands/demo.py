@@ -22,7 +22,7 @@ from vagus.demo.flow import app
 from vagus.demo.model import model_of
 from vagus.demo.screen import EXAMPLES, Screen, screen_of
 from vagus.demo.session import Session
-from vagus.errors import VagusError, mask_url
+from vagus.errors import mask_url
 from vagus.registry import create_backend
 
 BREAKS = ("kill-worker", "poison", "slow-model", "duplicate")
@@ -74,15 +74,8 @@ def command(
     folder = Path(tempfile.mkdtemp(prefix="vagus-demo-"))
     try:
         return asyncio.run(_demo(wanted, url or f"sqlite:///{folder}/demo.db", folder, screen))
-    except* VagusError as several:
-        raise _first(several) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _first(several: BaseExceptionGroup[VagusError]) -> VagusError:
-    found = several.exceptions[0]
-    return found if isinstance(found, VagusError) else _first(found)
 
 
 async def _demo(wanted: Wanted, url: str, folder: Path, screen: Screen) -> int:

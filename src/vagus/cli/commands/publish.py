@@ -79,7 +79,7 @@ def _event(app: App, topic: str, text: str) -> Any:
     """Return the event that a text means: of the class that the app has for the topic, else a JSON object."""
     etype = app.topics.type_of(topic)
     if etype is not None:
-        return etype.decode_data(text.encode())
+        return etype.decode_data(text.encode("utf-8", "surrogateescape"))  # the bytes as they came
     value = JSON.convert(text, None, None)
     if not isinstance(value, dict):
         hint = 'vagus publish user_query \'{"text": "hi"}\''

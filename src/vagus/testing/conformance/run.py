@@ -44,7 +44,7 @@ def run(
     while an event loop runs in this thread.
 
     Raises `InvalidArgument` for an unknown scheme, `ConnectFailed` when the backend cannot be opened, and
-    `MissingDriver` when pytest is not installed.
+    `MissingDriver` when pytest is not installed. Ctrl-C comes out as KeyboardInterrupt.
     """
     require_pytest()
     subject = subject or find_subject(url)
@@ -71,7 +71,7 @@ def require_pytest() -> None:
         except ModuleNotFoundError as missing:
             raise MissingDriver(
                 f"the conformance suite needs the package {missing.name!r}, which is not installed",
-                hint="pip install 'vagus[check]'",
+                hint="pip install pytest pytest-asyncio pytest-timeout hypothesis",
             ) from missing
 
 
@@ -112,7 +112,11 @@ def _run_pytest(subject: Subject, tell: Callable[[Verdict], object], only: str) 
         settings.write_text(_SETTINGS, encoding="utf-8")
         options = [f"--rootdir={folder}", "-c", str(settings), "--noconftest", "-s", "-k", only]
         plugins = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
-        pytest.main(["--pyargs", f"{ROOT}.suite", *options, *plugins], plugins=[observer])
+        ended = pytest.main(["--pyargs", f"{ROOT}.suite", *options, *plugins], plugins=[observer])
+    if ended == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt  # what was not run was not shown
+    if ended == pytest.ExitCode.INTERNAL_ERROR:
+        raise RuntimeError("pytest failed within itself, before all scenarios were run; it says why above")
 
 
 @contextmanager
