@@ -64,6 +64,8 @@ class VagusError(Exception):
         self.where = where
         self.hint = hint
         self.facts = facts
+        if hint:
+            self.add_note(f"hint: {hint}")  # at the foot of a traceback, where whoever calls vagus from code reads it
 
     def __str__(self) -> str:
         return f"{self.what} ({self.where})" if self.where else self.what

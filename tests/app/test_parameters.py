@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+import traceback
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -393,3 +394,61 @@ async def test_routers_keep_their_handlers_for_the_app_that_takes_them(app: App)
             await trial.publish(Query("a"))
             await trial.settled()
             assert (list(one.handlers), trial.published(Click)) == ([group], [Click("a1"), Click("a2")])
+
+
+def test_decorator_without_its_parentheses_is_refused(app: App) -> None:
+    with pytest.raises(InvalidHandler, match="not for <function") as caught:
+
+        @app.on  # type: ignore[arg-type]
+        async def look(query: Query) -> None: ...
+
+    assert caught.value.hint == "write @app.on() with its parentheses"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "hint"),
+    [
+        (None, "annotate it: "),
+        (Click, "if its events are meant: @app.on(Click); else app.provide(Click, factory)"),
+        (Database, "app.provide(Database, factory)"),
+    ],
+    ids=["bare", "event", "need"],
+)
+async def test_parameter_that_nothing_fills_comes_with_what_to_do(app: App, annotation: Any, hint: str) -> None:
+    async def look(query: Query, more: Any) -> None: ...
+
+    look.__annotations__ |= {"query": Query, "more": annotation}
+    if annotation is None:
+        del look.__annotations__["more"]
+    app.on(Query)(look)
+
+    with pytest.raises(InvalidHandler, match="nothing fills parameter 'more'") as caught:
+        async with app.test():
+            pass
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("returned", [str, int | None, list[Query | bool], Iterator[bytes]], ids=str)
+def test_handler_that_says_it_returns_no_event_is_refused(app: App, returned: Any) -> None:
+    async def look(query: Query) -> Any: ...
+
+    look.__annotations__ |= {"query": Query, "return": returned}
+
+    with pytest.raises(InvalidHandler, match="must be an event"):
+        app.on(Query)(look)
+
+
+@pytest.mark.parametrize("returned", [None, dict[str, int], list[Query | None], Generator[Query, str, int]], ids=str)
+def test_handler_may_return_events_of_any_kind_or_nothing(app: App, returned: Any) -> None:
+    async def look(query: Query) -> Any: ...
+
+    look.__annotations__ |= {"query": Query, "return": returned}
+
+    app.on(Query)(look)
+
+
+def test_hint_stands_at_the_foot_of_a_traceback() -> None:
+    error = InvalidArgument("what", hint="do this")
+
+    assert traceback.format_exception(error)[-1] == "hint: do this\n"
+    assert str(error) == "what"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -44,6 +45,7 @@ class Router:
         What the handler returns or yields, if it is an event or a list of them, is published. The function itself
         stays as it is. Raises `InvalidArgument` or `InvalidHandler`, at once or when the app takes it over.
         """
+        _check_sources(sources)
         made = _options(options)
 
         def declare(function: Function) -> Function:
@@ -112,6 +114,16 @@ class Router:
     def declared(self) -> tuple[Declaration, ...]:
         """What was declared here, in order."""
         return tuple(self._declared)
+
+
+def _check_sources(sources: tuple[Any, ...]) -> None:
+    for source in sources:
+        if not isinstance(source, type | str):
+            bare = inspect.isfunction(source)
+            raise InvalidHandler(
+                f"a handler is for event classes or topics, not for {source!r}",
+                hint="write @app.on() with its parentheses" if bare else '@app.on(UserQuery), or @app.on("user_query")',
+            )
 
 
 def _options(options: dict[str, Any]) -> Options:

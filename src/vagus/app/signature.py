@@ -6,13 +6,15 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from vagus.app.work.context import Context
 from vagus.errors import InvalidHandler
+
+_NO_EVENTS = (str, bytes, int, float, complex, bool)
 
 Kind: TypeAlias = Literal["async", "sync", "async stream", "sync stream"]
 """How a handler runs: awaited, in a thread, or as a generator of events of either kind."""
@@ -64,6 +66,7 @@ def read_signature(function: Callable[..., Any], name: str, subscribed: tuple[ty
             data[parameter.name] = found
         elif parameter.default is parameter.empty:
             needs[parameter.name] = hint
+    _check_returned(hints.get("return"), name)
     return Signature(_kind(function), data, batch, tuple(context), needs, tuple(_returned(hints.get("return"))))
 
 
@@ -109,6 +112,21 @@ def _returned(hint: Any) -> Iterator[type]:
             yield from _returned(inner)
 
 
+def _check_returned(hint: Any, name: str) -> None:
+    """Raise `InvalidHandler` for a handler that says that it returns text or a number: it could never be published."""
+    if isinstance(hint, type) and hint in _NO_EVENTS:
+        raise InvalidHandler(
+            f"handler {name} returns {hint.__name__}: what a handler returns is published, and must be an event",
+            hint="return an event, such as Answer(text=...), a list of events, or None",
+        )
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Generator, AsyncGenerator):
+        inner = inner[:1]  # what it yields; what it is sent, and returns at its end, is published by nobody
+    if origin is not dict:
+        for one in inner:
+            _check_returned(one, name)
+
+
 def check_filled(signature: Signature, provided: Mapping[Any, Any], name: str) -> None:
     """Raise `InvalidHandler` when a parameter is neither data, nor the context, nor something provided."""
     for parameter, hint in signature.needs.items():
@@ -117,5 +135,13 @@ def check_filled(signature: Signature, provided: Mapping[Any, Any], name: str) -
             raise InvalidHandler(
                 f"handler {name}: nothing fills parameter {parameter!r} ({shown}); expected an event class, Context, "
                 "or a type that something is provided for",
-                hint=f"app.provide({shown}, factory), or give the parameter a default",
+                hint=_filling(hint, shown),
             )
+
+
+def _filling(hint: Any, shown: str) -> str:
+    """Return what to do about a parameter that nothing fills."""
+    if hint is None:
+        return "annotate it: with an event class, with Context, or with a type that something is provided for"
+    provide = f"app.provide({shown}, factory), or give the parameter a default"
+    return f"if its events are meant: @app.on({shown}); else {provide}" if is_event_class(hint) else provide
