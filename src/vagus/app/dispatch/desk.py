@@ -24,7 +24,7 @@ from vagus.app.work.attempt import Attempt
 from vagus.backend import Done, GroupInfo, Unit
 from vagus.clock import Timer
 from vagus.delivery.pick import Pick
-from vagus.errors import VagusError
+from vagus.errors import BackendError, VagusError
 from vagus.reliability.note import decode_note
 
 SHOW_S = 0.25
@@ -59,6 +59,7 @@ class Desk:
         self._dispatcher: Dispatcher | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
+        self._signed_in = False
         self._unlisten = board.listen(self._hear)
 
     @property
@@ -76,12 +77,21 @@ class Desk:
     async def enter(self, info: GroupInfo) -> None:
         """Tell who is here, and take part; `info` is the group as it stands."""
         self._info = info
-        change = entry_change(self._place.group, self._place.member, self._profile.entry)
-        puts = self._board.announcement("join", self._subject) if pick_texts(info) else ()
-        await self._committer.commit(Unit(puts, (), (change,)))
+        try:
+            await self._sign_in(info)
+        except BackendError as error:
+            _log.warning("%s could not tell who is here, trying again: %s", self._place.group, error)
         self._plan_entry()
         name = f"desk of {self._place.group}"
         self._task = asyncio.get_running_loop().create_task(forever(name, self._take_part, self._clock), name=name)
+
+    async def _sign_in(self, info: GroupInfo) -> None:
+        change = entry_change(self._place.group, self._place.member, self._profile.entry)
+        puts = self._board.announcement("join", self._subject) if pick_texts(info) else ()
+        outcome = await self._committer.commit(Unit(puts, (), (change,)))
+        if not outcome.done:
+            raise BackendError(f"the entry of {self._place.member} in the roster was not stored")
+        self._signed_in = True
 
     def _plan_entry(self) -> None:
         self._timer = self._clock.call_later(KEEP_S / 3, self._write_entry)
@@ -139,6 +149,8 @@ class Desk:
     async def _take_part(self) -> bool:
         """Wait until there is something to dispatch and nobody who does, then do it for as long as it is ours."""
         info = self._info = self._info or await self._look()
+        if info is not None and not self._signed_in:
+            await self._sign_in(info)
         if info is None or not pick_texts(info):
             await self._bell.heard(_IDLE_S)
             return True
