@@ -4,6 +4,8 @@ from vagus.app.app import App
 from vagus.app.blocking.facade import SyncApp, SyncRun
 from vagus.app.dispatch.switch import Switched
 from vagus.app.effects.ledger import Effects
+from vagus.app.effects.outbox import Box, Outbox
+from vagus.app.effects.sqlite import SqlEffects
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
 from vagus.app.middleware.passage import Outgoing
 from vagus.app.publisher import Receipt
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "AppStats",
+    "Box",
     "ByKey",
     "ByLabel",
     "Candidate",
@@ -39,6 +42,7 @@ __all__ = [
     "Event",
     "JoinTimeout",
     "LeastBusy",
+    "Outbox",
     "Outgoing",
     "PickEvent",
     "Random",
@@ -52,6 +56,7 @@ __all__ = [
     "Rule",
     "Run",
     "RunPart",
+    "SqlEffects",
     "Steered",
     "Switched",
     "SyncApp",

@@ -18,6 +18,8 @@ from vagus.app.blocking.facade import SyncApp
 from vagus.app.dispatch.desks import Words
 from vagus.app.dispatch.finder import declared_pick, place_of
 from vagus.app.dispatch.switch import Switched, Wish, pick_text
+from vagus.app.effects.database import EffectDatabase
+from vagus.app.effects.outbox import Outbox
 from vagus.app.facts import ControlEvent, ErrorEvent, JoinTimeout, ThresholdCrossed
 from vagus.app.handler import Handler, function_name, make_handler
 from vagus.app.middleware.out import first_of_run, publish_through
@@ -101,6 +103,7 @@ class App(Router):
         self._alerts: list[Alert] = []
         self._provided: dict[Any, Callable[[], Any]] = {}
         self._watchers: list[Watcher] = []
+        self.databases: list[EffectDatabase] = []
         self._open: Opened | None = None
         self._stop = asyncio.Event()
         for cls in (ErrorEvent, JoinTimeout):
@@ -209,6 +212,20 @@ class App(Router):
             self.words = self.words._replace(weight=checked_weight(weight))
         if member is not None:
             self.member = named_member(member)
+
+    def outbox(self, database: EffectDatabase) -> Outbox:
+        """Return an outbox: events published with a transaction of `database` (such as `SqlEffects("shop.db")`).
+
+            orders = app.outbox(SqlEffects("shop.db"))
+
+            async with orders.begin() as box:
+                box.connection.execute("INSERT INTO orders VALUES (?)", (5,))
+                await box.publish(OrderPlaced(5))
+
+        Declare it with the app, not when it is first used: then what a process left behind is found at the next start.
+        """
+        self.databases.append(database)
+        return Outbox(database, lambda: self._opened().outboxes)
 
     def include(self, router: Router) -> None:
         """Take over the handlers of a router."""

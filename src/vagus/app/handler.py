@@ -7,9 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from vagus.app.effects.database import EffectDatabase
 from vagus.app.effects.ledger import Effects, effects_of
 from vagus.app.middleware.layers import NONE, Layers
-from vagus.app.signature import Signature, read_signature
+from vagus.app.signature import Signature, lent, read_signature
 from vagus.app.topics import seconds
 from vagus.backend import GroupSpec, Mode
 from vagus.delivery.pick import Pick
@@ -39,8 +40,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tenth of a second, at least `concurrency` and one `batch`. `start`: "now", or "first" for what is still kept.
     `lease`: how long an event may stay unheard of before another member gets it; default 30 s. `batch`: at most that
     many events in one call, for a parameter that takes a list. `effects`: True, or `Effects(keep=...)`, for a handler
-    that is never called again for an event that it has completed (the effect ledger). `rate`: how often the handler
-    may begin, over all members of its group, such as "100/s" or "30/m"; default no limit.
+    that is never called again for an event that it has completed (the effect ledger); `SqlEffects(...)`, for one
+    whose effect is in a database of yours. `rate`: how often the handler may begin, over all members of its group,
+    such as "100/s" or "30/m"; default no limit.
     """
 
     deliver: str = "once"
@@ -83,7 +85,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float
     batch: int
     join_s: float | None = None
-    effects: Effects | None = None
+    effects: Effects | EffectDatabase | None = None
     layers: Layers = NONE
     rate: Rate | None = None
 
@@ -125,6 +127,9 @@ def make_handler(
         )
     patterns = tuple(topic_of(source) if isinstance(source, type) else check_pattern(source) for source in sources)
     _check(signature, options, name, join_s)
+    effects = effects_of(options.effects, name)
+    if isinstance(effects, EffectDatabase):
+        signature = lent(signature, effects.connection_type, name)
     return Handler(
         function=function,
         name=name,
@@ -145,7 +150,7 @@ def make_handler(
         batch=options.batch or 100,
         rate=None if options.rate is None else rate_of(options.rate, f"rate of {name}"),
         join_s=join_s,
-        effects=effects_of(options.effects, name),
+        effects=effects,
     )
 
 

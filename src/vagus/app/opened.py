@@ -17,7 +17,11 @@ import msgspec
 from vagus.app.alerts.watcher import Watcher
 from vagus.app.dispatch.desks import Desks, Words
 from vagus.app.dispatch.switch import Switcher
+from vagus.app.effects.database import EffectDatabase
+from vagus.app.effects.ledger import Effects
+from vagus.app.effects.outbox import Outboxes
 from vagus.app.effects.runner import EffectRunner
+from vagus.app.effects.transaction import TransactionRunner
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
 from vagus.app.middleware.layers import Layers
@@ -55,6 +59,7 @@ class Plan(Protocol):
     grace_s: float
     words: Words
     member: str | None
+    databases: list[EffectDatabase]
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -83,6 +88,9 @@ class Opened:
         self.line = Line(self.committer, plan.clock)
         self.identities = Identities(plan.clock, seed)
         self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
+        self.outboxes = Outboxes(
+            plan.topics.qualified(plan.name), self.publisher, self.committer, plan.clock, lambda: plan.layers
+        )
         self.workers: dict[str, Worker] = {}
         self.watcher: Watcher | None = None  # where thresholds are watched
         self.board: Board | None = None  # where the backend has a store
@@ -105,6 +113,7 @@ class Opened:
             self.board = Board(self.backend, self.committer, self.publisher, self.plan.topics, self.plan.clock)
         self._check_capabilities()
         await self._declare()
+        await self._open_outboxes()
         if lifespan is not None:
             await self._stack.enter_async_context(lifespan())
         for annotation, factory in provided.items():
@@ -125,7 +134,7 @@ class Opened:
                 self.need_store(f"the join {name}")
             if handler.rate is not None:
                 self.need_store(f"the rate of {name}")
-            if handler.effects is not None:
+            if isinstance(handler.effects, Effects):
                 self.need_store(f"the effect ledger of {name}")
         if self.plan.topics.prioritised and not self.capabilities.lanes:
             raise UnsupportedCapability(
@@ -173,12 +182,18 @@ class Opened:
             groups.append(handler.spec(self.plan.topics.qualified(name), patterns))
         await self.backend.declare(self.plan.topics.specs(), groups)
 
+    async def _open_outboxes(self) -> None:
+        named = (handler.effects for handler in self.plan.handlers.values())
+        databases = [*self.plan.databases, *(one for one in named if isinstance(one, EffectDatabase))]
+        await self.outboxes.open(databases, self.capabilities.settings.get("database", ""))
+
     async def refresh(self) -> None:
         """Declare again, and start what is new."""
         for handler in self.plan.handlers.values():
             check_filled(handler.signature, self._values, handler.name)
         self._check_capabilities()
         await self._declare()
+        await self._open_outboxes()
         if self._working:
             await self.start(self._only)
 
@@ -245,8 +260,10 @@ class Opened:
     def _runner(self, seat: Seat, executor: Callable[[], Executor]) -> Runner:
         handler = seat.handler
         seat.layers = self.plan.layers.around(handler.layers)
-        if handler.effects is not None:
+        if isinstance(handler.effects, Effects):
             return EffectRunner(seat, self._values, executor, handler.effects)
+        if handler.effects is not None:
+            return TransactionRunner(seat, self._values, executor, self.outboxes.relay(handler.effects))
         return (Runner if handler.join_s is None else JoinRunner)(seat, self._values, executor)
 
     def _executor(self, name: str, handler: Handler) -> Executor:
@@ -318,6 +335,7 @@ class Opened:
         """Let commits land, close what handlers needed, then the backend."""
         if self.board is not None:
             await self.board.close()
+        await self.outboxes.close()
         await self.committer.settled()
         try:
             await self._stack.aclose()

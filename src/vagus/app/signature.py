@@ -24,8 +24,9 @@ class Signature(msgspec.Struct, frozen=True):
     """A handler's parameters by what fills them.
 
     `data`: parameters that take an event's data, with the classes that they accept (empty: plain values). `batch`:
-    the data parameter takes a list. `context`: parameters that take the `Context`. `needs`: the other ones, by the
-    annotation that something must be provided for.
+    the data parameter takes a list. `context`: parameters that take the `Context`. `connection`: those that take the
+    open transaction of the handler's effects. `needs`: the other ones, by the annotation that something must be
+    provided for.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Signature(msgspec.Struct, frozen=True):
     context: tuple[str, ...]
     needs: Mapping[str, Any]
     returns: tuple[type, ...]
+    connection: tuple[str, ...] = ()
 
 
 def read_signature(function: Callable[..., Any], name: str, subscribed: tuple[type, ...] = ()) -> Signature:
@@ -68,6 +70,24 @@ def read_signature(function: Callable[..., Any], name: str, subscribed: tuple[ty
             needs[parameter.name] = hint
     _check_returned(hints.get("return"), name)
     return Signature(_kind(function), data, batch, tuple(context), needs, tuple(_returned(hints.get("return"))))
+
+
+def lent(signature: Signature, connection: type, name: str) -> Signature:
+    """Return the signature of a handler that works in a transaction, which it gets as a `connection`.
+
+    Raises `InvalidHandler` where no parameter takes it, or where the handler takes several events at once.
+    """
+    asked = tuple(parameter for parameter, hint in signature.needs.items() if hint is connection)
+    wanted = f"{connection.__module__}.{connection.__qualname__}"
+    if not asked:
+        raise InvalidHandler(
+            f"handler {name}: nothing takes the transaction that its effects are in",
+            hint=f"a parameter for it: connection: {wanted}",
+        )
+    if signature.batch:
+        raise InvalidHandler(f"handler {name}: a batch has no transaction of its own; take one event at a time")
+    needs = {parameter: hint for parameter, hint in signature.needs.items() if parameter not in asked}
+    return msgspec.structs.replace(signature, needs=needs, connection=asked)
 
 
 def _kind(function: Callable[..., Any]) -> Kind:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from vagus.app.effects.database import EffectDatabase
 from vagus.errors import InvalidArgument
 from vagus.message.duration import seconds
 from vagus.reliability.effects import KEEP_S
@@ -30,15 +31,15 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
         return seconds(self.keep, "keep of effects")
 
 
-def effects_of(value: Any, name: str) -> Effects | None:
+def effects_of(value: Any, name: str) -> Effects | EffectDatabase | None:
     """Return what `effects=` of the handler `name` means; None where nothing is recorded."""
     if value is None or value is False:
         return None
     if value is True:
         return Effects()
-    if isinstance(value, Effects):
+    if isinstance(value, Effects | EffectDatabase):
         return value
     raise InvalidArgument(
-        f"effects of {name}: expected True or Effects(keep=...), got {value!r}",
+        f"effects of {name}: expected True, Effects(keep=...) or SqlEffects(...), got {value!r}",
         hint="@app.on(Charge, effects=True)",
     )

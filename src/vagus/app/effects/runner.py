@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -12,15 +11,12 @@ import msgspec
 
 from vagus.app.effects.ledger import Effects
 from vagus.app.work.attempt import Attempt, Seat
-from vagus.app.work.ending import ACKED, named
 from vagus.app.work.runner import Runner
-from vagus.backend import Settle, Unit
+from vagus.backend import Unit
 from vagus.errors import BackendError, UnsupportedCapability
 from vagus.reliability.effects import Free, Handled, claim, complete, judge, let_go
 from vagus.reliability.verdict import Refused
 from vagus.store import Append, Change
-
-_log = logging.getLogger("vagus.effects")
 
 
 class EffectRunner(Runner):
@@ -69,7 +65,7 @@ class EffectRunner(Runner):
             attempt.claim = standing.version + 1
             return None
         if isinstance(standing, Handled):
-            return self._repeated(attempt)
+            return self.ending.repeated(attempt)
         return self.ending.failed(attempt, Refused("another copy of the event is being handled"))
 
     async def _stand(self, attempt: Attempt) -> object:
@@ -87,11 +83,6 @@ class EffectRunner(Runner):
                 return standing
             standing = judge((await store.get([identity.key]))[0], place)
         return standing if isinstance(standing, Handled) else None
-
-    def _repeated(self, attempt: Attempt) -> Unit:
-        attempt.result = "repeated"
-        _log.info("%s has handled %s before", self.seat.group, named(attempt), extra=attempt.facts)
-        return Unit((), (Settle(attempt.delivery.token, ACKED),))
 
 
 def _released(attempt: Attempt, unit: Unit) -> Unit:

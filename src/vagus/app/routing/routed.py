@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -220,6 +221,12 @@ def _together(able: Mapping[str, Capabilities]) -> Capabilities:
         one,
         system=" + ".join(dict.fromkeys(each.system for each in able.values())),
         version=", ".join(dict.fromkeys(each.version for each in able.values())),
-        settings={name: f"{each.system} {each.version}" for name, each in able.items()},
+        settings={name: f"{each.system} {each.version}" for name, each in able.items()} | _files(able),
         **shared,
     )
+
+
+def _files(able: Mapping[str, Capabilities]) -> dict[str, str]:
+    """Return the setting that names the files of all backends: nobody else in this process may open those."""
+    files = [each.settings["database"] for each in able.values() if "database" in each.settings]
+    return {"database": os.pathsep.join(files)} if files else {}

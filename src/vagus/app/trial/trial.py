@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from vagus.app.dispatch.desks import Words
+from vagus.app.effects.database import EffectDatabase
 from vagus.app.handler import Handler
 from vagus.app.middleware.layers import Layers
 from vagus.app.opened import Opened
@@ -55,6 +56,7 @@ class Tried(Protocol):
     topics: Topics
     words: Words
     member: str | None
+    databases: list[EffectDatabase]
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -91,6 +93,7 @@ class Scene:
         self.alerts = app.alerts if handlers is None else []  # other handlers, other groups
         self.words = app.words
         self.member = app.member
+        self.databases = app.databases
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -202,6 +205,8 @@ class Trial:
         while len(mine := {h.number for h in self._watch.held.values() if h.group == group}) < count:
             seen = self._watch.stirs
             await self._turns()
+            if self._watch.stirs == seen:
+                await self._opened.outboxes.quiet()
             if self._watch.stirs == seen and not self._watch.held:
                 raise NotSettled(
                     f"{group} never got {count} events at once: nothing is ready for it",
@@ -243,7 +248,10 @@ class Trial:
                 continue
             held = (h for h in self._watch.held.values() if not self._opened.keeps(h.delivery.token))
             if {holding.number for holding in held} <= but_for:
-                return
+                await self._opened.outboxes.quiet()
+                if self._watch.stirs == seen:
+                    return
+                continue
             await self._watch.stir_after(seen)
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from vagus.app.facts import ErrorEvent
 from vagus.app.publisher import HopsExceeded
@@ -44,19 +44,24 @@ class Ending:
         more: list[Change | Append] = [*changes]
         if attempt.parts is not None:
             more += attempt.parts.rest()
-        for made in self._made(attempt) if attempt.made is None else attempt.made:
-            if made is None:
-                continue  # middleware has dropped it
-            put, event = made
+        for put, event in self.outputs(attempt):
             puts.append(put)
             if ends_run(event, self._seat.tools.topics):
                 more += end_changes(event.correlationid or event.id, done_with(event, put.envelope))
         return Unit(puts, (settle,), more)
 
-    def _made(self, attempt: Attempt) -> Iterator[tuple[Put, CloudEvent]]:
-        cause = attempt.cause
-        for index, (obj, options) in enumerate(attempt.outputs):
-            yield self._seat.tools.publisher.output(obj, options, cause, index)
+    def outputs(self, attempt: Attempt) -> list[tuple[Put, CloudEvent]]:
+        """Return what the handler published and returned, each with its put, but for what middleware has dropped."""
+        if attempt.made is not None:
+            return [made for made in attempt.made if made is not None]
+        cause, publisher = attempt.cause, self._seat.tools.publisher
+        return [publisher.output(obj, options, cause, index) for index, (obj, options) in enumerate(attempt.outputs)]
+
+    def repeated(self, attempt: Attempt) -> Unit:
+        """Return the unit of an event whose handling is known to be complete: it is acknowledged once more."""
+        attempt.result = "repeated"
+        _log.info("%s has handled %s before", self._seat.group, named(attempt), extra=attempt.facts)
+        return Unit((), (Settle(attempt.delivery.token, ACKED),))
 
     def failed(self, attempt: Attempt, mishap: Mishap) -> Unit:
         """Return the unit that carries out the decision on a failed attempt."""

@@ -105,6 +105,7 @@ class Sqlite:
             bounded=True,
             exact_stats=True,
             settings={
+                "database": os.path.realpath(self._options.path),  # noqa: ASYNC240 - once, when it is opened
                 "journal_mode": "wal",
                 "synchronous": self._options.synchronous,
                 "schema": str(len(MIGRATIONS)),
