@@ -174,12 +174,19 @@ class SqliteDatabase:
         await self._write("DELETE FROM vagus_effect WHERE handled_at<?", [(before,)])
 
     async def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        transaction = await self.begin()
+        async with self._turn:
+            await self._asked(lambda: self._written(statement, rows))
+
+    def _written(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write in one go: the lock is not held while the loop does something else, such as waiting for it."""
+        writer = self._open[0]
+        if not writer.in_transaction:
+            writer.execute("BEGIN IMMEDIATE")
         try:
-            await self._asked(lambda: transaction.connection.executemany(statement, rows))
-            await transaction.commit((), None, 0.0)
+            writer.executemany(statement, rows)
+            writer.execute("COMMIT")
         except BaseException:
-            await transaction.roll_back()
+            writer.execute("ROLLBACK")
             raise
 
     async def _asked(self, work: Callable[[], T]) -> T:
