@@ -47,7 +47,8 @@ def _load(url: str) -> object:
     found: list[EntryPoint] = list(entry_points(group=ENTRY_POINTS, name=scheme)) if colon else []
     if not found:
         known = ", ".join(f"{name}://" for name in schemes())
-        raise InvalidArgument(f"no backend for {mask_url(url)!r}", hint=f"use one of: {known}")
+        hint = f"use one of: {known}" if "://" in url else f"a file is sqlite:///{url}; else use one of: {known}"
+        raise InvalidArgument(f"no backend for {mask_url(url)!r}", hint=hint)
     try:
         return found[0].load()
     except ModuleNotFoundError as missing:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from vagus.app.publisher import PublishOptions
 from vagus.app.trial.watch import Watch
 from vagus.backend import Cut, Inbox, Outcome, SeekTo, Source, Switch, Unit
 from vagus.backends.memory import Memory
-from vagus.errors import ConnectionLost
+from vagus.errors import ConnectionLost, InvalidArgument
 
 
 class Query(Event):
@@ -26,6 +27,12 @@ class Query(Event):
 @pytest.fixture
 def app() -> App:
     return App("memory://", name="shop", grace_s=0.0)
+
+
+@pytest.mark.parametrize("url", [5, Path("app.db")])
+def test_url_that_is_no_text_is_refused_at_once(url: Any) -> None:
+    with pytest.raises(InvalidArgument, match="a URL is text, got"):
+        App(url)
 
 
 async def test_error_of_a_lifespan_leaves_the_app_closed() -> None:

@@ -24,6 +24,12 @@ def test_scheme_of_no_package_is_refused_with_the_known_ones() -> None:
     assert "memory://" in refused.value.hint
 
 
+def test_file_without_a_scheme_is_refused_with_its_url() -> None:
+    with pytest.raises(InvalidArgument, match=r"no backend for 'shop\.db'") as refused:
+        create_backend("shop.db")
+    assert refused.value.hint.startswith("a file is sqlite:///shop.db;")
+
+
 @pytest.mark.requirement("R18")
 @pytest.mark.requirement("R10")
 def test_third_party_backend_passes_the_whole_suite(installed: Path) -> None:

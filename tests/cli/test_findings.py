@@ -154,6 +154,12 @@ def test_topic_that_nobody_reads_is_told_kept_or_not() -> None:
     ]
 
 
+def test_facts_of_our_own_that_nobody_heard_are_no_remark() -> None:
+    topics = (topic("error_event", unheard=3, groups=()), topic("prod.join_timeout", unheard=1, groups=()))
+
+    assert said(seen(topics=topics)) == []
+
+
 def record(time_text: str, age_s: float) -> Record:
     event = {"specversion": "1.0", "id": "1", "source": "web/1", "type": "click", "time": time_text, "data": {}}
     return Record(1, Envelope(json.dumps(event).encode(), "application/cloudevents+json"), age_s)

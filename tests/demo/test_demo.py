@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -52,6 +53,7 @@ def test_poison_page_and_doubled_question_harm_nobody(tmp_path: Path) -> None:
 
     assert told.returncode == 0, told.stdout + told.stderr
     assert "dead letters: demo.index_page" in told.stdout
+    assert re.search(r"books: (\d+) deliveries in, \d+ handled, 1 dead, 0 still to come", told.stdout)
     assert "deduplicated: user_query" in told.stdout
 
 

@@ -17,7 +17,9 @@ def test_seconds_and_text_with_a_unit_are_durations(said: Any, meant: float) -> 
     assert seconds(said, "timeout") == meant
 
 
-@pytest.mark.parametrize("said", [-1, "soon", "5", "5 m", True, None, [], 10**400, float("nan")])
+@pytest.mark.parametrize(
+    "said", [-1, "soon", "5", "5 m", True, None, [], 10**400, float("nan"), float("inf"), 1e300, "9999999d"]
+)
 def test_what_is_no_duration_is_refused_by_name(said: Any) -> None:
     with pytest.raises(InvalidArgument, match="timeout: expected seconds"):
         seconds(said, "timeout")

@@ -178,6 +178,8 @@ def test_network_file_system_is_refused_before_anything_is_made(tmp_path: Path, 
         ("sqlite://a.db", "does not name a file"),
         ("sqlite:///", "does not name a file"),
         ("sqlite:////tmp", "is a folder"),
+        (f"sqlite:///{'a' * 300}.db", "no file can have the name"),
+        ("sqlite:///a%00.db", "no file can have the name"),
     ],
 )
 def test_wrong_url_is_refused_with_what_was_expected(url: str, expected: str) -> None:

@@ -86,6 +86,8 @@ class App(Router):
         state: str | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(url, str | None):
+            raise InvalidArgument(f"a URL is text, got {url!r}", hint='App("sqlite:///file.db")')
         self.url = url or os.environ.get("VAGUS_URL") or DEFAULT_URL
         self.name = check_group(name if name is not None else _file_stem(), what="app name")
         self.namespace = None if namespace is None else check_group(namespace, what="namespace")

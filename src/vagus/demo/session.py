@@ -157,7 +157,9 @@ class Session:
         odd = [one.group for one in stats.groups if one.entered != one.accounted]
         entered, acked = sum(one.entered for one in stats.groups), sum(one.acked for one in stats.groups)
         books = "the books balance" if not odd else f"the books of {', '.join(odd)} DO NOT BALANCE"
-        self._screen.note("books", f"{entered} deliveries in, {acked} handled, {left} still to come; {books}")
+        dead = sum(one.dead for one in stats.groups)
+        ended = f"{acked} handled, {dead} dead" if dead else f"{acked} handled"
+        self._screen.note("books", f"{entered} deliveries in, {ended}, {left} still to come; {books}")
         return not odd
 
     async def _letters(self, group: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,6 +16,7 @@ Synchronous: TypeAlias = Literal["full", "normal"]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_NAME_BYTES = 255 - len("-journal")
 _KNOWN = "synchronous=full|normal, keep=7d"
 
 
@@ -38,6 +40,10 @@ def parse(url: str) -> Options:
             f"{url!r} does not name a file", hint="sqlite:///file.db (relative) or sqlite:////srv/file.db (absolute)"
         )
     path = Path(unquote(parts.path[1:]))
+    if "\0" in str(path) or len(os.fsencode(path.name)) > _NAME_BYTES:
+        raise InvalidArgument(
+            f"no file can have the name {path.name[:60]!r}…", hint=f"a name of at most {_NAME_BYTES} bytes, without NUL"
+        )
     if path.is_dir():
         raise InvalidArgument(f"{str(path)!r} is a folder, not a database file", hint=f"sqlite:///{path}/vagus.db")
     found: dict[str, str] = {}
