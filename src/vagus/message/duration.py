@@ -27,7 +27,7 @@ def _number(value: float | str) -> float | None:
     if isinstance(value, str):
         found = _DURATION.fullmatch(value)
         return float(found[1]) * _SECONDS[found[2]] if found else None
-    if isinstance(value, bool):
+    if isinstance(value, bool | bytes | bytearray):
         return None
     try:
         return float(value)
