@@ -52,17 +52,33 @@ class DispatchStats(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class ShadowStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The copies for one shadow backend, since this process opened the app.
+
+    `left_out`: those that found no room or no time. `refused`: those that the backend did not take. `failures`: how
+    often it could not be reached.
+    """
+
+    backend: str
+    copied: int
+    waiting: int
+    left_out: int
+    refused: int
+    failures: int
+
+
 class AppStats(msgspec.Struct, frozen=True):
     """Groups over all processes, workers in this one.
 
     `steered`: the groups that are "paused" or "draining", by their full names. `dispatch`: groups that have or had a
-    pick.
+    pick. `shadows`: copies of what this process published, where routes have a shadow.
     """
 
     groups: tuple[Figures, ...]
     workers: tuple[WorkerStats, ...]
     steered: dict[str, str] = msgspec.field(default_factory=dict)
     dispatch: tuple[DispatchStats, ...] = ()
+    shadows: tuple[ShadowStats, ...] = ()
 
     @property
     def consumer_states(self) -> dict[State, int]:
