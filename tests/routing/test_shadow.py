@@ -14,7 +14,7 @@ from vagus import App, Event, Rule
 from vagus.app.routing import shadow as shadow_module
 from vagus.app.routing.diff import difference
 from vagus.app.routing.routed import Routed
-from vagus.app.stats import ShadowStats
+from vagus.app.routing.shadow import ShadowStats
 from vagus.backend import Backend, Envelope, First, Outcome, Put, Record, Topic, Unit
 from vagus.errors import ConnectionLost
 from vagus.message import DEFAULT_WIRE

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from vagus.app.routing.shadow import ShadowStats
 from vagus.app.work.attempt import Result
 from vagus.backend import Figures
 
@@ -50,21 +51,6 @@ class DispatchStats(msgspec.Struct, frozen=True, kw_only=True):
     unmatched: int
     blocked: int
     why: str = ""
-
-
-class ShadowStats(msgspec.Struct, frozen=True, kw_only=True):
-    """The copies for one shadow backend, since this process opened the app.
-
-    `left_out`: those that found no room or no time. `refused`: those that the backend did not take. `failures`: how
-    often it could not be reached.
-    """
-
-    backend: str
-    copied: int
-    waiting: int
-    left_out: int
-    refused: int
-    failures: int
 
 
 class AppStats(msgspec.Struct, frozen=True):

@@ -13,8 +13,7 @@ import msgspec
 from vagus.app.routing.crossing import Crossing
 from vagus.app.routing.feed import RoutedFeed
 from vagus.app.routing.placement import Placement
-from vagus.app.routing.shadow import Shadow
-from vagus.app.stats import ShadowStats
+from vagus.app.routing.shadow import Shadow, ShadowStats
 from vagus.backend import (
     Backend,
     Capabilities,

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 import msgspec
 
-from vagus.app.stats import ShadowStats
 from vagus.backend import Backend, Put, TopicSpec, Unit
 from vagus.errors import VagusError
 
@@ -27,6 +26,21 @@ FLUSH_S = 2.0
 _BATCH = 500
 _AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 _log = logging.getLogger("vagus.shadow")
+
+
+class ShadowStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The copies for one shadow backend, since this process opened the app.
+
+    `left_out`: those that found no room or no time. `refused`: those that the backend did not take. `failures`: how
+    often it could not be reached.
+    """
+
+    backend: str
+    copied: int
+    waiting: int
+    left_out: int
+    refused: int
+    failures: int
 
 
 class Shadow:
