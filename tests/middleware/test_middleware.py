@@ -448,3 +448,15 @@ def test_wrong_words_of_middleware_are_refused(app: App) -> None:
         Drop("")
     with pytest.raises(InvalidArgument, match="middleware cannot change 'topic'"):
         Outgoing(Query("x"), None).changed(topic="other")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("point", [None, "publish", "consume"])
+async def test_app_without_middleware_takes_the_short_road(app: App, point: Any) -> None:
+    @app.on(Query)
+    async def look(query: Query) -> None: ...
+
+    if point is not None:
+        app.middleware(point)(Layer("one", []))
+    async with app.test() as trial:
+        (worker,) = trial._opened.workers.values()
+        assert worker.runner._bare is (point is None)

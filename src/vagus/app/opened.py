@@ -306,7 +306,8 @@ class Opened:
             )
             for name, worker in self.workers.items()
         ]
-        return AppStats(tuple(figures), tuple(workers), await self._steered(), await self._dispatch_stats())
+        shadows = () if self.routed is None else self.routed.shadow_stats
+        return AppStats(tuple(figures), tuple(workers), await self._steered(), await self._dispatch_stats(), shadows)
 
     async def _steered(self) -> dict[str, str]:
         names = [self.plan.topics.qualified(name) for name in self.plan.handlers]

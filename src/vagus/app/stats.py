@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from vagus.app.routing.shadow import ShadowStats
 from vagus.app.work.attempt import Result
 from vagus.backend import Figures
 
@@ -56,13 +57,14 @@ class AppStats(msgspec.Struct, frozen=True):
     """Groups over all processes, workers in this one.
 
     `steered`: the groups that are "paused" or "draining", by their full names. `dispatch`: groups that have or had a
-    pick.
+    pick. `shadows`: copies of what this process published, where routes have a shadow.
     """
 
     groups: tuple[Figures, ...]
     workers: tuple[WorkerStats, ...]
     steered: dict[str, str] = msgspec.field(default_factory=dict)
     dispatch: tuple[DispatchStats, ...] = ()
+    shadows: tuple[ShadowStats, ...] = ()
 
     @property
     def consumer_states(self) -> dict[State, int]:

@@ -16,6 +16,7 @@ SUMMARIES = {
     "topics": "List topics and what they hold.",
     "groups": "List groups and their backlogs, or drop one.",
     "mode": "Show how a group delivers, or switch it while it runs.",
+    "routes": "Show which topics go to which backend, or compare a topic with its shadow.",
     "dead": "Look at dead letters, send them again, discard them.",
     "pause": "Let a group, a member or a run wait.",
     "resume": "Let a group, a member or a run go on.",

@@ -26,7 +26,7 @@ async def opened(url: str | None, command: str, *, make: bool = False) -> AsyncI
     """
     backend_url = named(url, command)
     if not make:
-        _must_be_there(backend_url)
+        must_be_there(backend_url)
     backend = create_backend(backend_url)
     capabilities = await backend.open()
     try:
@@ -56,7 +56,7 @@ def database_file(url: str) -> Path | None:
     return Path(unquote(parts.path[1:]))
 
 
-def _must_be_there(url: str) -> None:
+def must_be_there(url: str) -> None:
     file = database_file(url)
     if file is None or file.exists() or not file.absolute().parent.is_dir():
         return

@@ -41,6 +41,9 @@ class Asked(Block, Protocol):
     async def start(self, event: Any, **options: Any) -> Run:
         """Start a run."""
 
+    async def request(self, event: Any, reply: Any, *, timeout: float | str | None, **options: Any) -> Any:
+        """Publish, and wait for what comes of it."""
+
     def run_of(self, run_id: str) -> Run:
         """Find a run."""
 
@@ -106,8 +109,8 @@ class SyncApp:
         return SyncRun(self.wait(_found(self._app, run_id)), self._thread)
 
     def request(self, event: Any, reply: type | Sequence[type], *, timeout: float | None = 30.0, **options: Any) -> Any:
-        """Publish an event, wait for the first event of a class in `reply` that comes of it, and return that."""
-        return self.start(event, until=reply, **options).result(timeout)
+        """Publish an event, wait for the first event of a class in `reply` that comes of it. See `App.request`."""
+        return self.wait(self._app.request(event, reply, timeout=timeout, **options))
 
     # --- what is there -----------------------------------------------------------------------------------------------
 

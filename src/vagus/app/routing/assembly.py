@@ -11,6 +11,7 @@ import msgspec
 
 from vagus.app.routing.placement import Placement
 from vagus.app.routing.routed import Routed
+from vagus.app.routing.shadow import Shadow
 from vagus.app.topics import Topics
 from vagus.backend import Backend
 from vagus.delivery.route import Policy, Routes, check_routes, parse_routes
@@ -84,4 +85,6 @@ def assemble(
         url = found.places[state].url if state in found.places else state
         if at not in backends:
             backends[at] = make(url)
-    return Routed(backends, Placement(found, topics, at), named=state is not None)
+    copies = dict.fromkeys(rule.shadow for _, rule in found.rules if rule.shadow is not None)
+    shadows = {name: Shadow(name, make(found.places[name].url)) for name in copies}
+    return Routed(backends, Placement(found, topics, at), shadows, named=state is not None)

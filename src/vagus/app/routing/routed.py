@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import msgspec
 from vagus.app.routing.crossing import Crossing
 from vagus.app.routing.feed import RoutedFeed
 from vagus.app.routing.placement import Placement
+from vagus.app.routing.shadow import Shadow, ShadowStats
 from vagus.backend import (
     Backend,
     Capabilities,
@@ -38,6 +40,7 @@ from vagus.backend import (
 from vagus.errors import UnsupportedCapability, VagusError
 from vagus.store import Change, Store
 
+_log = logging.getLogger("vagus.routing")
 _DEAD = "$dead."
 _INBOX = "$inbox."
 
@@ -45,10 +48,13 @@ _INBOX = "$inbox."
 class Routed:
     """The backends of one app as one; see `vagus.backend.Backend`. `named`: the state was asked for by name."""
 
-    def __init__(self, backends: Mapping[str, Backend], placement: Placement, *, named: bool) -> None:
+    def __init__(
+        self, backends: Mapping[str, Backend], placement: Placement, shadows: Mapping[str, Shadow], *, named: bool
+    ) -> None:
         self._backends = backends
         self._placement = placement
         self._state = backends[placement.state]
+        self._shadows = shadows
         self._named = named
         self._able: dict[str, Capabilities] = {}
 
@@ -111,6 +117,7 @@ class Routed:
 
     async def close(self) -> None:
         """Close all of them, the state last."""
+        await asyncio.gather(*(shadow.close() for shadow in self._shadows.values()))
         for backend in [*(b for b in self._backends.values() if b is not self._state), self._state]:
             with suppress(VagusError):
                 await backend.close()
@@ -130,6 +137,22 @@ class Routed:
             ours = [spec for spec in groups if self._placement.home(spec.name) == name]
             if mine or ours:
                 await backend.declare(mine, ours)
+        for name, shadow in self._shadows.items():
+            shadow.declare([spec for spec in topics if self._placement.route(spec.name).shadow == name])
+        await self._warn_of_backlogs(groups)
+
+    async def _warn_of_backlogs(self, groups: Sequence[GroupSpec]) -> None:
+        """Tell of groups whose topics were routed elsewhere before, and that still have events there."""
+        ours = {spec.name for spec in groups}
+        for name, backend in self._backends.items():
+            for info in (await backend.describe()).groups:
+                group = info.spec.name
+                if group not in ours or self._placement.home(group) == name:
+                    continue
+                left = sum(one.ready + one.held + one.waiting + one.parked for one in await backend.stats(group))
+                if left:
+                    text = "%s has %d events left on %r: let a worker with the old routes finish them"
+                    _log.warning(text, group, left, name)
 
     # --- what is done ------------------------------------------------------------------------------------------------
 
@@ -142,7 +165,24 @@ class Routed:
         await self._step((c, step) for c, step in away if not c.failed)
         await self._step((c, c.kept()) for c in crossings if not c.failed)
         await self._step((c, c.last()) for c in crossings if not c.failed)
-        return [crossing.outcome() for crossing in crossings]
+        outcomes = [crossing.outcome() for crossing in crossings]
+        if self._shadows:
+            for unit, outcome in zip(units, outcomes, strict=True):
+                self._copy(unit, outcome)
+        return outcomes
+
+    def _copy(self, unit: Unit, outcome: Outcome) -> None:
+        """Copy what was stored and has a shadow; on which way it came makes no difference."""
+        for put, told in zip(unit.puts, outcome.puts, strict=True):
+            if isinstance(put.target, Topic) and told.status == "stored":
+                shadow = self._placement.route(put.target.name).shadow
+                if shadow is not None:
+                    self._shadows[shadow].copy(put)
+
+    @property
+    def shadow_stats(self) -> tuple[ShadowStats, ...]:
+        """How the copies of each shadow stand."""
+        return tuple(shadow.stats for shadow in self._shadows.values())
 
     async def _refuse_outdated(self, crossings: Sequence[Crossing]) -> None:
         """Refuse units whose changes cannot be made any more before anything of them is stored."""

@@ -16,6 +16,7 @@ from vagus.cli.findings.leftover import left_behind
 from vagus.cli.findings.letter import letters_waiting
 from vagus.cli.findings.loss import lost_leases
 from vagus.cli.findings.paused import paused_groups
+from vagus.cli.findings.routes import misplaced_topics
 from vagus.cli.findings.unread import unread_topics
 from vagus.cli.findings.worker import missing_workers
 
@@ -25,6 +26,7 @@ LOOKS: Sequence[Look] = (
     weak_settings,
     clocks_apart,
     code_and_backend,
+    misplaced_topics,
     paused_groups,
     missing_workers,
     left_behind,

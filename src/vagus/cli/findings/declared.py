@@ -17,7 +17,7 @@ def code_and_backend(seen: Examined) -> Iterator[Finding]:
     app = seen.app
     if app is None:
         return
-    if not seen.capabilities.durable:
+    if app.policy is None and not seen.capabilities.durable:  # with routes, each handler's own backend counts
         yield from _retries_without_durability(seen, app)
     yield from _outputs_for_nobody(app)
     if seen.shared:
