@@ -20,8 +20,8 @@ help: ## show this list
 demo: $(CORE) ## ask questions and watch events flow (ARGS="--ask '...'" for your own)
 	@$(BIN)/vagus demo $(ARGS)
 
-test: $(DEV) ## run the tests, and hold the deciding rooms to full coverage
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json $(ARGS)
+test: $(DEV) ## run the tests on all cores, and hold the deciding rooms to full coverage (ARGS="-n 0" for one process)
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json $(ARGS)
 	$(BIN)/python -m tools.coverage_gate $(VENV)/coverage.json
 
 slow: $(DEV) ## run the long tests: faults, simulation, conformance at length

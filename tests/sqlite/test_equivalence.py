@@ -344,6 +344,7 @@ settle_as_it_should_be = Settling._count
 FAULTS = {"_count": free_keys_of_waiting_events, "_is_valid": settle_with_any_claim}
 
 
+@pytest.mark.timeout(400)  # several hundred histories, as they come
 @pytest.mark.parametrize("place", [pytest.param("_count", marks=pytest.mark.slow), "_is_valid"])
 def test_planted_fault_is_found(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Settling, place, FAULTS[place])

@@ -6,6 +6,7 @@ from vagus.cli.group import Commands
 
 SUMMARIES = {
     "demo": "Ask questions and watch events flow to an answer.",
+    "init": "Write a small app to begin with.",
     "dev": "Run an app while you write it, with reload.",
     "worker": "Run the handlers of an app until told to stop.",
     "publish": "Publish events to a topic.",
@@ -25,11 +26,15 @@ SUMMARIES = {
     "doctor": "Look for what is wrong with a backend.",
     "check": "Hold a backend to the delivery contract.",
     "bench": "Measure how fast vagus is on this machine.",
+    "completion": "Print a script by which a shell completes what is typed.",
 }
 """The subcommands in the order of `vagus --help`, each with the first line of its own help."""
 
 HOMES = dict.fromkeys(("pause", "resume", "cancel", "drain"), "steering.steer") | {
     "mode": "steering.mode",
+    "init": "develop.init",
+    "dev": "develop.dev",
+    "completion": "develop.completion",
     "replay": "history.replay",
     "export": "history.export",
     "import": "history.import_",

@@ -24,8 +24,10 @@ class Listing(click.Group):
     """A group of commands that lists where no command of it is named: `vagus groups` means `vagus groups ls`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words after the group's name."""
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        """Take the words after the group's name; a shell that completes them means what it says."""
+        if not ctx.resilient_parsing and (
+            not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        ):
             args = ["ls", *args]
         return super().parse_args(ctx, args)
 
