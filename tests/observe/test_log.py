@@ -134,3 +134,20 @@ def test_no_value_of_an_extra_field_costs_the_line(lines: Lines, extra: object) 
 
     (line,) = lines.of("shop.search")
     assert "value" in line
+
+
+@pytest.mark.contract("G19")
+async def test_error_of_any_size_or_text_is_one_line_of_bounded_length(app: App, lines: Lines) -> None:
+    @app.on(Query, retry=1)
+    async def fail(query: Query) -> None:
+        shop.info("half a character: \udcff, and %s", object())
+        raise ValueError("x" * 1_000_000 + "\udcff")
+
+    async with app.test() as trial:
+        await trial.publish(Query("a"))
+        await trial.settled()
+
+    assert lines.of("shop.search")[0]["message"].startswith("half a character: \udcff, and <object")
+    (end,) = lines.of("vagus.handler")
+    assert len(json.dumps(end)) < 12_000
+    assert end["error"].rstrip().endswith("x?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-import traceback
 
+from vagus.app.work.ending import stack_of
 from vagus.observe.log import JsonLines
 
 
@@ -19,7 +19,7 @@ class ShortLines(logging.Formatter):
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         text = f"{clock}  {level}{record.getMessage()}"
         if record.exc_info and record.exc_info[1]:
-            text += "\n" + "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+            text += "\n" + stack_of(record.exc_info[1]).rstrip()
         return text
 
 

@@ -14,14 +14,15 @@ logs itself, by whatever logger, in its coroutine, its thread or its tasks, has 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import traceback
 from typing import Any
 
 import msgspec
 
 from vagus.app.work.attempt import facts_here
+from vagus.app.work.ending import stack_of
 from vagus.message import instant_text
 
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -31,7 +32,8 @@ class JsonLines(logging.Formatter):
     """One JSON object a line.
 
     `time`, `level`, `logger`, `message`, `pid`; in a handler `event` (its id), `type`, `group`, `attempt`, `topic`,
-    `run`, `trace`, and for a batch `events` (their ids); what was given as `extra`; `error`, the traceback if any.
+    `run`, `trace`, and for a batch `events` (their ids); what was given as `extra`; `error`, the traceback if any: the
+    last 8,000 characters of it.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -46,8 +48,11 @@ class JsonLines(logging.Formatter):
         line |= facts_here()
         line |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
         if record.exc_info and record.exc_info[1]:
-            line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return _ENCODER.encode(line).decode()
+            line["error"] = stack_of(record.exc_info[1])
+        try:
+            return _ENCODER.encode(line).decode()
+        except UnicodeEncodeError:  # half a character, as names of files may hold: escaped here
+            return json.dumps(line, default=_shown)
 
 
 def _shown(value: object) -> str:

@@ -117,7 +117,7 @@ class Ending:
             named(attempt),
             verdict.reason,
             verdict.kind,
-            verdict.message,
+            clipped(verdict.message),
             extra={**attempt.facts, "reason": verdict.reason},
             exc_info=mishap.error if isinstance(mishap, Raised) else None,
         )
