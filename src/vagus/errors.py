@@ -23,7 +23,9 @@
     │   ├── PublishUnconfirmed
     │   ├── LeaseLost
     │   ├── DiskFull
-    │   └── TopicFull
+    │   ├── TopicFull
+    │   ├── BodyMissing
+    │   └── BodyCorrupt
     └── ControlError          the plan does not fit what is there
         ├── GroupConflict
         ├── RunNotFound
@@ -209,6 +211,18 @@ class TopicFull(BackendError):
     """A topic is at its limit; the event was not stored. Wait for consumers, or raise the topic's `max_events`."""
 
     code = "V309"
+
+
+class BodyMissing(BackendError):
+    """An event refers to a body that cannot be found or read in the blob store; the event is tried again."""
+
+    code = "V310"
+
+
+class BodyCorrupt(BackendError):
+    """The body that an event refers to is not the one that was published; the event is tried again."""
+
+    code = "V311"
 
 
 class ControlError(VagusError):

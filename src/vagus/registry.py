@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
+from os import PathLike, fspath
+from typing import Any, Protocol, cast
+from urllib.parse import quote
 
 from vagus.backend import Backend
+from vagus.blob import BlobStore
 from vagus.clock import Clock, SystemClock
 from vagus.errors import InvalidArgument, MissingDriver, mask_url
 from vagus.message.format import register_codec, when_unknown
 
 ENTRY_POINTS = "vagus.backends"
+BLOB_ENTRY_POINTS = "vagus.blobs"
 CODEC_POINTS = "vagus.codecs"
 
 _log = logging.getLogger("vagus.registry")
 
 DEFAULT_URL = "sqlite:///vagus.db"
 """The backend where neither the code nor `VAGUS_URL` names one."""
+
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
 
 
 class BackendFactory(Protocol):
@@ -27,9 +36,9 @@ class BackendFactory(Protocol):
         """Return the backend for `url`; raises `InvalidArgument` for a URL that makes no sense."""
 
 
-def schemes() -> list[str]:
-    """Return the URL schemes that have a backend installed, sorted."""
-    return sorted({point.name for point in entry_points(group=ENTRY_POINTS)})
+def schemes(group: str = ENTRY_POINTS) -> list[str]:
+    """Return the URL schemes that have a backend (or what else `group` is of) installed, sorted."""
+    return sorted({point.name for point in entry_points(group=group)})
 
 
 def create_backend(url: str, clock: Clock | None = None) -> Backend:
@@ -42,18 +51,36 @@ def create_backend(url: str, clock: Clock | None = None) -> Backend:
     return factory(url, clock or SystemClock())
 
 
-def _load(url: str) -> object:
+def create_blobs(place: Any) -> BlobStore:
+    """Return the blob store for a folder, a URL or an object that is one, not open yet.
+
+    Raises `InvalidArgument` when no store of that scheme is installed, and `MissingDriver` when its client library is
+    not.
+    """
+    if isinstance(place, BlobStore):
+        return place
+    if not isinstance(place, str | PathLike) or not fspath(place):
+        raise InvalidArgument(f"blobs: expected a folder, a URL or a BlobStore, got {place!r}", hint='blobs="bodies/"')
+    url = fspath(place)
+    if _SCHEME.match(url) is None:
+        url = f"file:{quote(url)}"
+    return cast(Callable[[str], BlobStore], _load(url, BLOB_ENTRY_POINTS, "blob store"))(url)
+
+
+def _load(url: str, group: str = ENTRY_POINTS, what: str = "backend") -> object:
     scheme, colon, _ = url.partition(":")
-    found: list[EntryPoint] = list(entry_points(group=ENTRY_POINTS, name=scheme)) if colon else []
+    found: list[EntryPoint] = list(entry_points(group=group, name=scheme)) if colon else []
     if not found:
-        known = ", ".join(f"{name}://" for name in schemes())
-        hint = f"use one of: {known}" if "://" in url else f"a file is sqlite:///{url}; else use one of: {known}"
-        raise InvalidArgument(f"no backend for {mask_url(url)!r}", hint=hint)
+        known = ", ".join(f"{name}://" for name in schemes(group))
+        hint = f"use one of: {known}"
+        if group == ENTRY_POINTS and "://" not in url:
+            hint = f"a file is sqlite:///{url}; else {hint}"
+        raise InvalidArgument(f"no {what} for {mask_url(url)!r}", hint=hint)
     try:
         return found[0].load()
     except ModuleNotFoundError as missing:
         raise MissingDriver(
-            f"the backend for {scheme}:// needs the package {missing.name!r}, which is not installed",
+            f"the {what} for {scheme}:// needs the package {missing.name!r}, which is not installed",
             where=mask_url(url),
             hint=f"pip install 'vagus[{scheme}]'",
         ) from missing

@@ -15,6 +15,8 @@ import msgspec
 
 from vagus.app.alerts.alert import Alert, limits_of
 from vagus.app.blocking.facade import SyncApp
+from vagus.app.bodies.bodies import check_body_limit
+from vagus.app.bodies.collect import GRACE_S, Collected
 from vagus.app.dispatch.desks import Words
 from vagus.app.dispatch.finder import declared_pick, place_of
 from vagus.app.dispatch.switch import Switched, Wish, pick_text
@@ -39,6 +41,7 @@ from vagus.app.trial.watch import Watch
 from vagus.app.work.handling import Watcher, telling
 from vagus.app.work.letters import Letters
 from vagus.backend import Backend, Capabilities, Unit
+from vagus.blob import BlobStore
 from vagus.clock import Clock, ManualClock, SystemClock
 from vagus.delivery.picks.match import checked_labels, checked_weight
 from vagus.delivery.picks.text import KNOWN, OWN, check_custom, pick_of
@@ -46,7 +49,8 @@ from vagus.delivery.route import Policy
 from vagus.delivery.subscription import group_name, named_member
 from vagus.errors import InvalidArgument, InvalidHandler, NotStarted
 from vagus.message import Kind, Wire, check_group, check_kind
-from vagus.registry import DEFAULT_URL, create_backend
+from vagus.message.body.claim import LIMIT
+from vagus.registry import DEFAULT_URL, create_backend, create_blobs
 from vagus.reliability.dead import DeadLetter
 from vagus.reliability.threshold import CLEAR, Threshold
 
@@ -65,6 +69,8 @@ class App(Router):
     mapping, or the path of a TOML file; default the file in `VAGUS_ROUTES`. `state`: the URL of a store for runs,
     joins and streams, where the backend has none. `strategy`: the pick of all its handlers that deliver `once`, unless
     they name one; see `Options`. `labels`, `weight`: what the members of this process say of themselves to a pick.
+    `blobs`: where events' data is kept that is too large to travel: a folder, a URL, or a `BlobStore`; `body_limit`:
+    what is too large, in bytes; default 256 KiB.
 
     An app can be opened (`async with app`: it publishes), can handle beside other code (`async with app.running()`),
     or be all that a process does (`await app.work()`, `app.run()`, `vagus worker module:app`).
@@ -84,6 +90,8 @@ class App(Router):
         clock: Clock | None = None,
         routes: RoutesLike | None = None,
         state: str | None = None,
+        blobs: str | os.PathLike[str] | BlobStore | None = None,
+        body_limit: int = LIMIT,
     ) -> None:
         super().__init__()
         if not isinstance(url, str | None):
@@ -95,6 +103,8 @@ class App(Router):
         self.clock = clock or SystemClock()
         self.topics = Topics(self.namespace)
         self.state = state
+        self.blobs = None if blobs is None else create_blobs(blobs)
+        self.body_limit = body_limit if self.blobs is None else check_body_limit(body_limit, self.blobs)
         self._routes = read_routes(routes)
         self.words = Words(checked_labels(labels or {}), checked_weight(weight), {})
         self.member: str | None = None
@@ -124,6 +134,7 @@ class App(Router):
         when_full: WhenFull | None = None,
         wire: Wire | Literal["structured", "binary", "json"] | None = None,
         kind: Kind | None = None,
+        body_limit: int | None = None,
     ) -> str:
         """Take settings for a topic, by name or by its event class; return its name.
 
@@ -131,9 +142,13 @@ class App(Router):
         events that nobody listens to at all. `max_events`: how many unsettled events it holds before it is full.
         `when_full`: "raise" (the default: publishers get `TopicFull`) or "wait" (they wait for room). `wire`:
         "structured", "binary", "json" or a `Wire`. `kind`: "event", "command" or "telemetry", for routing; default as
-        its class says. On an app that is open, `await refresh()` makes it so at once.
+        its class says. `body_limit`: above how many bytes an event's data travels by reference; needs `blobs=` of the
+        app. On an app that is open, `await refresh()` makes it so at once.
         """
+        if body_limit is not None:
+            check_body_limit(body_limit, self.blobs)
         changes: dict[str, Any] = {"priorities": priorities, "max_events": max_events, "when_full": when_full}
+        changes["body_limit"] = body_limit
         changes["keep_s"] = None if keep is None else seconds(keep, "keep")
         changes["wire"] = None if wire is None else wire_of(wire)
         changes["kind"] = None if kind is None else check_kind(kind, f"topic {topic!r}")
@@ -463,7 +478,7 @@ class App(Router):
         change = record_change(first.id, RunRecord(wanted, now, deadline_at))
         outcome = await opened.put(Unit([put], (), [change]), [first], made)
         receipts_of(outcome, [first], made.topic)
-        return Run(first.id, store, self.topics, opened.plan.clock, opened.need_board("a run"))
+        return Run(first.id, store, self.topics, opened.plan.clock, opened.need_board("a run"), opened.bodies)
 
     async def request(
         self,
@@ -486,7 +501,8 @@ class App(Router):
     def run_of(self, run_id: str) -> Run:
         """Return a run by its id, to read its status, result or stream from any process."""
         opened = self._opened()
-        return Run(run_id, opened.need_store("a run"), self.topics, opened.plan.clock, opened.need_board("a run"))
+        store, board = opened.need_store("a run"), opened.need_board("a run")
+        return Run(run_id, store, self.topics, opened.plan.clock, board, opened.bodies)
 
     # --- steering ----------------------------------------------------------------------------------------------------
 
@@ -590,6 +606,16 @@ class App(Router):
         wanted = Wish(deliver, None if pick is None else pick_text(pick), why)
         within_s = None if timeout is None else seconds(timeout, "timeout")
         return await opened.switcher.switch(group, wanted, within_s)
+
+    async def collect_blobs(self, grace: float | str = GRACE_S, *, dry_run: bool = False) -> Collected:
+        """Remove the bodies that nothing refers to any more and that have been idle for `grace`; default 1 day.
+
+        All that the app's backends keep is looked through, so it costs a reading of the whole log. Make `grace` longer
+        than anything that is published may be on its way, an outbox of another app included. `dry_run`: say what would
+        be removed. Raises `InvalidArgument` for an app without `blobs=`.
+        """
+        opened = self._opened()
+        return await opened.collect_blobs(seconds(grace, "grace"), dry_run=dry_run)
 
     async def stats(self) -> AppStats:
         """Return the books of all groups of the app, and what the members in this process do."""

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import msgspec
 
 from vagus.app.alerts.watcher import Watcher
+from vagus.app.bodies.bodies import Bodies
+from vagus.app.bodies.collect import Collected, Keepers, collect
 from vagus.app.dispatch.desks import Desks, Words
 from vagus.app.dispatch.switch import Switcher
 from vagus.app.effects.database import EffectDatabase
@@ -41,6 +43,7 @@ from vagus.app.work.join import JoinRunner
 from vagus.app.work.runner import Runner
 from vagus.app.work.worker import Worker
 from vagus.backend import Backend, Capabilities, Member, Outcome, Token, Unit
+from vagus.blob import BlobStore
 from vagus.clock import Clock
 from vagus.delivery.subscription import member_name
 from vagus.errors import InvalidArgument, UnsupportedCapability, VagusError
@@ -60,6 +63,8 @@ class Plan(Protocol):
     words: Words
     member: str | None
     databases: list[EffectDatabase]
+    blobs: BlobStore | None
+    body_limit: int
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -87,10 +92,12 @@ class Opened:
         self.committer = committer_for(backend, routed)
         self.line = Line(self.committer, plan.clock)
         self.identities = Identities(plan.clock, seed)
-        self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}")
-        self.outboxes = Outboxes(
-            plan.topics.qualified(plan.name), self.publisher, self.committer, plan.clock, lambda: plan.layers
-        )
+        limit = None if plan.blobs is None else plan.body_limit
+        self.publisher = Publisher(plan.topics, self.identities, f"vagus/{plan.name}", limit)
+        self.bodies = Bodies(plan.blobs)
+        self.committer.keeper = None if plan.blobs is None else self.bodies
+        name = plan.topics.qualified(plan.name)
+        self.outboxes = Outboxes(name, self.publisher, self.committer, plan.clock, lambda: plan.layers, self.bodies)
         self.workers: dict[str, Worker] = {}
         self.watcher: Watcher | None = None  # where thresholds are watched
         self.board: Board | None = None  # where the backend has a store
@@ -109,6 +116,8 @@ class Opened:
         for handler in self.plan.handlers.values():
             check_filled(handler.signature, provided, handler.name)
         self.capabilities = await self.backend.open()
+        if self.bodies.store is not None:
+            await self.bodies.store.open()
         if self.backend.store is not None:
             self.board = Board(self.backend, self.committer, self.publisher, self.plan.topics, self.plan.clock)
         self._check_capabilities()
@@ -249,7 +258,7 @@ class Opened:
         else:
             member = Member(member_name(socket.gethostname(), os.getpid(), self.identities.tag()))
         store = self.backend.store
-        tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store)
+        tools = Tools(topics, self.identities, self.publisher, self.committer, self.plan.clock, store, self.bodies)
         orders = None if self.board is None else Orders(self.board, group, member.name)
         seat = Seat(handler, group, member.name, tools, orders)
         runner = self._runner(seat, lambda: self._executor(name, handler))
@@ -284,6 +293,14 @@ class Opened:
         for name, worker in workers.items():
             counts = msgspec.structs.asdict(worker.counts)
             _log.info("%s stopped: %s", name, worker.counts, extra={"group": name, **counts})
+
+    async def collect_blobs(self, grace_s: float, *, dry_run: bool) -> Collected:
+        """Remove the bodies that nothing refers to any more; see `App.collect_blobs`."""
+        blobs = self.bodies.store
+        if blobs is None:
+            raise InvalidArgument(f"app {self.plan.name!r} has no blob store", hint='App(..., blobs="bodies/")')
+        keepers = Keepers(self.backend, self.backend.store, self.outboxes.databases())
+        return await collect(blobs, keepers, grace_s, dry_run=dry_run)
 
     async def stats(self) -> AppStats:
         """Return the books of the app's groups and what the members here do."""
@@ -345,3 +362,5 @@ class Opened:
                 executor.shutdown(wait=False, cancel_futures=True)
             with suppress(VagusError):
                 await self.backend.close()
+            if self.bodies.store is not None:
+                await self.bodies.store.close()

@@ -14,7 +14,10 @@ from vagus.delivery.hop import HopLimit, next_hops
 from vagus.delivery.lane import LANES, lane_of
 from vagus.errors import BackendError, DiskFull, InvalidArgument, NoGroup, PublishUnconfirmed, TopicFull, VagusError
 from vagus.message import CloudEvent, EventType, Wire, check_topic, encode, instant_text
+from vagus.message.body.claim import claimed
 from vagus.reliability.dedupe import output_id, published
+
+_OURS = "vagus."
 
 
 class PublishOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,7 @@ class Route(NamedTuple):
     etype: EventType
     target: Topic
     wire: Wire
+    body_limit: int | None
 
 
 class HopsExceeded(Exception):
@@ -95,12 +99,13 @@ class HopsExceeded(Exception):
 
 
 class Publisher:
-    """Makes puts for one app."""
+    """Makes puts for one app. `body_limit`: what is larger goes by reference; None: the app has no blob store."""
 
-    def __init__(self, topics: Topics, identities: Identities, source: str) -> None:
+    def __init__(self, topics: Topics, identities: Identities, source: str, body_limit: int | None = None) -> None:
         self._topics = topics
         self._identities = identities
         self._source = source
+        self._body_limit = body_limit
         self._routes: dict[type, Route] = {}
         self._routed_at = -1
 
@@ -123,7 +128,7 @@ class Publisher:
         """Do the same for an event without options, of which there are most: the road that must be short."""
         if self._routed_at != self._topics.revision:
             self._routes, self._routed_at = {}, self._topics.revision
-        etype, target, wire = self._routes.get(type(obj)) or self._route(type(obj))
+        etype, target, wire, limit = self._routes.get(type(obj)) or self._route(type(obj))
         key = None if etype.key is None else etype.key_of(obj)
         id, time, trace = self._identities.new()
         event = CloudEvent(
@@ -136,13 +141,21 @@ class Publisher:
             traceparent=trace,
             data=obj,
         )
-        return Put(target, encode(etype, event, wire), key, 0, 0.0, published(self._source, id)), event
+        envelope = encode(etype, event, wire) if limit is None else claimed(etype, event, wire, limit)
+        return Put(target, envelope, key, 0, 0.0, published(self._source, id)), event
 
     def _route(self, cls: type) -> Route:
         etype = self._topics.learn(cls)
         target = Topic(self._topics.qualified(etype.topic))
-        route = self._routes[cls] = Route(etype, target, self._topics.settings(etype.topic).wire)
+        settings = self._topics.settings(etype.topic)
+        route = self._routes[cls] = Route(etype, target, settings.wire, self._limit(etype.topic, settings))
         return route
+
+    def _limit(self, topic: str, settings: TopicSettings) -> int | None:
+        """Return above how many bytes an event's data goes by reference; events of vagus' own never do."""
+        if self._body_limit is None or topic.startswith(_OURS):
+            return None
+        return settings.body_limit or self._body_limit
 
     def output(self, obj: Any, options: PublishOptions, cause: Cause, index: int) -> tuple[Put, CloudEvent]:
         """Return the put of a handling's output number `index`, its id derived from the cause."""
@@ -200,7 +213,11 @@ class Publisher:
     def _put(self, event: CloudEvent, options: PublishOptions, *, heard: bool) -> Put:
         topic = options.topic or event.type
         settings = self._topics.settings(topic)
-        envelope = encode(self._topics.type_of(event.type), event, settings.wire, options.extensions)
+        etype, limit = self._topics.type_of(event.type), self._limit(topic, settings)
+        if limit is None:
+            envelope = encode(etype, event, settings.wire, options.extensions)
+        else:
+            envelope = claimed(etype, event, settings.wire, limit, options.extensions)
         return Put(
             Topic(self._topics.qualified(check_topic(topic) if options.topic else topic)),
             envelope,

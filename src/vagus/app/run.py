@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from vagus.app.bodies.bodies import Bodies
 from vagus.app.steering.wanted import Changes, Subject
 from vagus.app.stream import KEEP_S, stream_name
 from vagus.app.topics import Topics
@@ -84,12 +85,13 @@ def done_with(event: CloudEvent, envelope: Envelope) -> RunEnd:
 class Run:
     """A started run, from any process: made by `App.start` or `App.run_of`."""
 
-    def __init__(self, id: str, store: Store, topics: Topics, clock: Clock, board: Changes) -> None:
+    def __init__(self, id: str, store: Store, topics: Topics, clock: Clock, board: Changes, bodies: Bodies) -> None:
         self.id = id
         self._store = store
         self._topics = topics
         self._clock = clock
         self._board = board
+        self._bodies = bodies
         self._subject = Subject("run", id)
 
     async def status(self) -> Status:
@@ -149,7 +151,7 @@ class Run:
             left_s = _LOOK_AGAIN_S if until is None else until - self._clock.monotonic()
             end = await self._end(await self._patience(left_s))
             if end is not None:
-                return self._event(end)
+                return await self._event(end)
             if until is not None and self._clock.monotonic() >= until:
                 raise RunTimeout(f"run {self.id} has no result after {timeout:g} s; it goes on", hint="wait again")
 
@@ -199,7 +201,7 @@ class Run:
         parts: Sequence[Part] = await self._store.follow(f"{stream_name(self.id)}/end", 0, 1, wait_s)
         return msgspec.msgpack.decode(parts[0].body, type=RunEnd) if parts else None
 
-    def _event(self, end: RunEnd) -> Any:
+    async def _event(self, end: RunEnd) -> Any:
         if end.status == "cancelled":
             why = f": {end.reason}" if end.reason else ""
             raise RunCancelled(
@@ -208,7 +210,9 @@ class Run:
         if end.status == "failed":
             raise RunFailed(f"run {self.id} failed: {end.reason}", hint="see: vagus dead ls")
         envelope = Envelope(end.body, end.content_type, end.headers)
-        return decode(self._topics.type_of(end.type), envelope, DEFAULT_WIRE, end.type).data
+        etype = self._topics.type_of(end.type)
+        event = decode(etype, envelope, DEFAULT_WIRE, end.type)
+        return (await self._bodies.whole(etype, event, DEFAULT_WIRE, end.type)).data
 
 
 def until_text(until: type | Sequence[type] | None, topics: Topics) -> str:

@@ -19,7 +19,7 @@ WhenFull: TypeAlias = Literal["raise", "wait"]
 class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an app says of a topic: lanes, retention in seconds (None: the backend's own), bound, wire, kind.
 
-    `when_full`: whether publishers are refused, or wait for room.
+    `when_full`: whether publishers are refused, or wait for room. `body_limit`: what is larger goes by reference.
     """
 
     priorities: bool = False
@@ -28,6 +28,7 @@ class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
     wire: Wire = DEFAULT_WIRE
     kind: Kind | None = None
     when_full: WhenFull = "raise"
+    body_limit: int | None = None
 
     def spec(self, name: str) -> TopicSpec:
         """Return the declaration of the topic on a backend."""

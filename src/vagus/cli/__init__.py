@@ -23,6 +23,7 @@ SUMMARIES = {
     "resume": "Let a group, a member or a run go on.",
     "cancel": "Cancel a run, or what a group has to do.",
     "drain": "Finish what runs, hand back the rest, and wait.",
+    "blobs": "List large bodies, or remove those that nobody needs.",
     "doctor": "Look for what is wrong with a backend.",
     "check": "Hold a backend to the delivery contract.",
     "bench": "Measure how fast vagus is on this machine.",

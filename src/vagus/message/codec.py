@@ -52,6 +52,19 @@ def encode(
 
     Raises InvalidArgument for data of another class or that cannot be written, EventTooLarge over the limits.
     """
+    envelope = written(etype, event, wire, extensions)
+    if len(envelope.body) > wire.limits.size:
+        raise too_large(envelope.body, wire.limits.size, event.type)
+    return envelope
+
+
+def written(
+    etype: EventType | None,
+    event: CloudEvent,
+    wire: Wire,
+    extensions: Mapping[str, str | int | bool] | None = None,
+) -> Envelope:
+    """Return the envelope of an event however large it is; otherwise as `encode`."""
     data = event.data
     if etype is not None and not isinstance(data, etype.cls) and event.dataref is None:
         etype.check(data)
@@ -64,18 +77,14 @@ def encode(
         body = write(JSON.encode, event, event.type)
         if etype is None or not etype.bounded:
             _check_depth(JSON, body, wire, event.type)
-        envelope = Envelope(_extended(body, extensions, event.type) if extensions else body)
-    else:
-        envelope = _encode_otherwise(etype, event, wire, extensions or {})
-    if len(envelope.body) > wire.limits.size:
-        raise too_large(envelope.body, wire.limits.size, event.type)
-    return envelope
+        return Envelope(_extended(body, extensions, event.type) if extensions else body)
+    return _encode_otherwise(etype, event, wire, extensions or {})
 
 
 def _encode_otherwise(
     etype: EventType | None, event: CloudEvent, wire: Wire, extensions: Mapping[str, str | int | bool]
 ) -> Envelope:
-    packed, content_type = _packed(etype, event, wire)
+    packed, content_type = packed_data(etype, event, wire)
     if wire.mode == "structured":
         return Envelope(_extended(_document(event, packed, content_type), extensions, event.type))
     headers = write(to_headers, event, event.type)
@@ -84,11 +93,11 @@ def _encode_otherwise(
     return Envelope(packed, content_type, headers)
 
 
-def _packed(etype: EventType | None, event: CloudEvent, wire: Wire) -> tuple[bytes, str]:
-    """Return the data as bytes by itself, and what they are ("": there is none)."""
+def packed_data(etype: EventType | None, event: CloudEvent, wire: Wire) -> tuple[bytes, str]:
+    """Return the data as bytes by itself, and what they are ("": there is none, and none anywhere else)."""
     data, stated = event.data, event.datacontenttype
     if data is None:
-        return b"", ""
+        return b"", stated or "" if event.dataref else ""
     if type(data) is bytes:
         return data, stated or OCTETS
     codec = wire.data_codec
@@ -100,13 +109,13 @@ def _packed(etype: EventType | None, event: CloudEvent, wire: Wire) -> tuple[byt
 
 def _document(event: CloudEvent, packed: bytes, content_type: str) -> bytes:
     """Return a structured document around data that is bytes already."""
-    if codec_for(content_type) is JSON:
+    if event.data is not None and codec_for(content_type) is JSON:
         stated = None if content_type == JSON.content_type else content_type
         whole = msgspec.structs.replace(event, data=msgspec.Raw(packed), datacontenttype=stated)
         return write(JSON.encode, whole, event.type)
     bare = msgspec.structs.replace(event, data=msgspec.UNSET, datacontenttype=content_type or None)
     body = write(JSON.encode, bare, event.type)
-    return b'%b,"data_base64":"%b"}' % (body[:-1], b64encode(packed)) if content_type else body
+    return b'%b,"data_base64":"%b"}' % (body[:-1], b64encode(packed)) if event.data is not None else body
 
 
 def _extended(body: bytes, extensions: Mapping[str, str | int | bool], topic: str) -> bytes:
@@ -230,6 +239,15 @@ def _key_of(etype: EventType | None, data: Any) -> str | None:
         return etype.key_of(data)
     except InvalidArgument as error:
         raise etype.mismatch(error.what) from error
+
+
+def with_body(etype: EventType | None, event: CloudEvent, body: bytes, wire: Wire, topic: str) -> CloudEvent:
+    """Return an event whose data had travelled by reference with its data, read from the `body` that it refers to.
+
+    Raises UndecodableEvent for broken bytes, SchemaMismatch for data that does not fit.
+    """
+    stated = event.datacontenttype or JSON.content_type
+    return msgspec.structs.replace(event, data=_data(etype, body, stated, wire, topic))
 
 
 def _data(etype: EventType | None, body: bytes, content_type: str, wire: Wire, topic: str) -> Any:

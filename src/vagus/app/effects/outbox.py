@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from vagus.app.effects.database import EffectDatabase, Row
+from vagus.app.bodies.bodies import Bodies
+from vagus.app.effects.database import EffectDatabase, OpenDatabase, Row
 from vagus.app.effects.relay import Relay, row_of
 from vagus.app.middleware.layers import Layers
 from vagus.app.middleware.out import Made, make
@@ -21,11 +22,18 @@ class Outboxes:
     """The outboxes of one open app, each with its relay."""
 
     def __init__(
-        self, app: str, publisher: Publisher, committer: Committer, clock: Clock, layers: Callable[[], Layers]
+        self,
+        app: str,
+        publisher: Publisher,
+        committer: Committer,
+        clock: Clock,
+        layers: Callable[[], Layers],
+        bodies: Bodies,
     ) -> None:
         self.clock = clock
         self._publisher = publisher
         self._layers = layers
+        self._bodies = bodies
         self._app = app
         self._committer = committer
         self._relays: dict[int, Relay] = {}
@@ -43,13 +51,23 @@ class Outboxes:
     async def made(self, event: Any, options: PublishOptions) -> Made | Drop:
         """Return what is to be published for an event of the user's, with publish middleware around it."""
         layers = self._layers()
-        if not layers.publish:
-            return self._publisher.first(event, options)
-        return await make(layers, Outgoing(event, options), self._publisher.first)
+        found: Made | Drop
+        if layers.publish:
+            found = await make(layers, Outgoing(event, options), self._publisher.first)
+        else:
+            found = self._publisher.first(event, options)
+        if isinstance(found, Drop):
+            return found
+        (put,) = await self._bodies.kept_puts([found[0]])
+        return put, found[1]
 
     def relay(self, database: EffectDatabase) -> Relay:
         """Return the relay of a database that is open."""
         return self._relays[id(database)]
+
+    def databases(self) -> list[tuple[str, OpenDatabase]]:
+        """Return the open databases, each with the name under which the app's rows lie there."""
+        return [(relay.app, relay.database) for relay in self._relays.values()]
 
     async def quiet(self) -> None:
         """Wait until all that can be published is."""

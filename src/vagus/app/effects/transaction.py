@@ -40,15 +40,17 @@ class TransactionRunner(Runner):
             return self.ending.repeated(attempt)
         lent = dict.fromkeys(self.seat.handler.signature.connection, transaction.connection)
         await self._called(attempt, self._arguments(attempt) | lent)
-        rows = self._rows(attempt)
+        rows = await self._rows(attempt)
         await self._end_stream(attempt)
         await transaction.commit(rows, attempt.identity, self.seat.tools.clock.now())
         self._relay.wake()
         return Unit((), (Settle(attempt.delivery.token, ACKED),))
 
-    def _rows(self, attempt: Attempt) -> Sequence[Row]:
+    async def _rows(self, attempt: Attempt) -> Sequence[Row]:
         now, rows = self.seat.tools.clock.now(), []
-        for put, event in self.ending.outputs(attempt):
+        outputs = self.ending.outputs(attempt)
+        puts = await self.seat.tools.bodies.kept_puts([put for put, _ in outputs])
+        for put, (_, event) in zip(puts, outputs, strict=True):
             ends = None
             if ends_run(event, self._topics):
                 ends = Ends(event.correlationid or event.id, done_with(event, put.envelope))

@@ -22,7 +22,7 @@ class LaneCommitter(Committer):
         self._lane = lane
         self._lanes: dict[str, Committer] = {}
 
-    def submit(self, unit: Unit, answer: Answer, about: Any = None) -> None:
+    def _enqueue(self, unit: Unit, answer: Answer, about: Any) -> None:
         """Commit `unit` soon, with others that concern the same backends."""
         name = self._lane(unit)
         lane = self._lanes.get(name)
@@ -32,6 +32,7 @@ class LaneCommitter(Committer):
 
     async def settled(self) -> None:
         """Wait until nothing is on its way to any of them."""
+        await super().settled()
         await asyncio.gather(*(lane.settled() for lane in self._lanes.values()))
 
 

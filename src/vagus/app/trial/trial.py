@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from vagus.app.bodies.memory import MemoryBlobs
 from vagus.app.dispatch.desks import Words
 from vagus.app.effects.database import EffectDatabase
 from vagus.app.handler import Handler
@@ -24,9 +25,12 @@ from vagus.app.stats import AppStats
 from vagus.app.topics import Topics, seconds
 from vagus.app.trial.watch import Watch
 from vagus.backend import First
+from vagus.blob import BlobStore
 from vagus.clock import Clock, ManualClock
 from vagus.errors import InvalidArgument, NotSettled, RunTimeout
 from vagus.message import CloudEvent, Envelope, dead_topic, decode, event_type
+from vagus.message.body.claim import blob_of
+from vagus.message.codec import with_body
 from vagus.reliability.dead import DeadLetter, LetterState, open_letters
 from vagus.reliability.redrive import plan_redrive
 from vagus.reliability.threshold import Threshold
@@ -57,6 +61,8 @@ class Tried(Protocol):
     words: Words
     member: str | None
     databases: list[EffectDatabase]
+    blobs: BlobStore | None
+    body_limit: int
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -94,6 +100,9 @@ class Scene:
         self.words = app.words
         self.member = app.member
         self.databases = app.databases
+        # Under test, bodies go with the test; beside the app, with other handlers, they are the app's own.
+        self.blobs = MemoryBlobs(clock) if app.blobs is not None and handlers is None else app.blobs
+        self.body_limit = app.body_limit
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -154,7 +163,7 @@ class Trial:
             run = await self._app.start(event, **options)
         opened = self._opened
         awake = _Awake(opened.need_store("a run"), self)
-        return Run(run.id, awake, self._app.topics, self.clock, opened.need_board("a run"))
+        return Run(run.id, awake, self._app.topics, self.clock, opened.need_board("a run"), opened.bodies)
 
     def lose_next(self, handler: Which, count: int = 1) -> None:
         """Let the handler's worker die the next `count` times when it has handled an event and is about to say so.
@@ -307,7 +316,12 @@ class Trial:
         wire = self._app.topics.settings(bare).wire
         event = decode(None, envelope, wire, bare)
         etype = self._app.topics.type_of(event.type)
-        return event if etype is None else decode(etype, envelope, wire, bare)
+        if etype is not None:
+            event = decode(etype, envelope, wire, bare)
+        name, blobs = blob_of(event.dataref), self._opened.bodies.store
+        if name is None or not isinstance(blobs, MemoryBlobs):
+            return event
+        return with_body(etype, event, blobs.contents[name], wire, bare)
 
     def _group(self, which: Which) -> str:
         for name, handler in self._app.handlers.items():

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 
+from vagus.app.bodies.bodies import Bodies
 from vagus.app.effects.once import Once, check_name
 from vagus.app.handler import Handler
 from vagus.app.identity import Identities
@@ -41,6 +42,7 @@ class Tools:
         committer: Committer,
         clock: Clock,
         store: Store | None,
+        bodies: Bodies,
     ) -> None:
         self.topics = topics
         self.identities = identities
@@ -48,6 +50,7 @@ class Tools:
         self.committer = committer
         self.clock = clock
         self.store = store
+        self.bodies = bodies
 
 
 class Seat:

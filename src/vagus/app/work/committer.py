@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from vagus.backend import Backend, Outcome, Unit
 from vagus.errors import BackendError, VagusError
@@ -16,6 +16,16 @@ IN_FLIGHT = 2
 """Commits under way at once: one is carried out while the next one is on its way."""
 
 
+class Keeper(Protocol):
+    """Keeps the bodies that events of a unit refer to, before the unit is committed."""
+
+    def carries(self, unit: Unit) -> bool:
+        """Return whether there are any."""
+
+    async def kept(self, unit: Unit) -> Unit:
+        """Keep them, and return the unit as it is to be committed."""
+
+
 class Committer:
     """Coalesces units into commits, in the order in which they were submitted.
 
@@ -24,6 +34,8 @@ class Committer:
 
     def __init__(self, backend: Backend) -> None:
         self.watch: Answer | None = None
+        self.keeper: Keeper | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
         self._backend = backend
         self._units: list[Unit] = []
         self._answers: list[tuple[Answer, Any]] = []
@@ -33,7 +45,27 @@ class Committer:
         self._idle.set()
 
     def submit(self, unit: Unit, answer: Answer, about: Any = None) -> None:
-        """Commit `unit` soon, and then call `answer`."""
+        """Commit `unit` soon, and then call `answer`; one with large bodies when those are kept."""
+        if self.keeper is not None and self.keeper.carries(unit):
+            task = asyncio.get_running_loop().create_task(self._keep(self.keeper, unit, answer, about))
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
+        else:
+            self._enqueue(unit, answer, about)
+
+    async def _keep(self, keeper: Keeper, unit: Unit, answer: Answer, about: Any) -> None:
+        try:
+            kept = await keeper.kept(unit)
+        except VagusError as error:
+            answer(about, unit, error)
+        except Exception as error:
+            trouble = BackendError(f"a body could not be kept: {error!r}", hint="this is a fault of the blob store")
+            trouble.__cause__ = error
+            answer(about, unit, trouble)
+        else:
+            self._enqueue(kept, answer, about)
+
+    def _enqueue(self, unit: Unit, answer: Answer, about: Any) -> None:
         self._units.append(unit)
         self._answers.append((answer, about))
         if not self._flush_planned and len(self._flying) < IN_FLIGHT:
@@ -49,6 +81,8 @@ class Committer:
 
     async def settled(self) -> None:
         """Wait until nothing is on its way."""
+        while self._keeping:
+            await asyncio.wait(self._keeping)
         await self._idle.wait()
 
     def _flush(self) -> None:

@@ -66,18 +66,19 @@ class JoinRunner(Runner):
             change = self._change(key, Arrived(since, events), value)
             puts = [] if state else [self._reminder(event, attempt, key)]
             return Unit(puts, (Settle(token, ACKED),), (change,))
-        await self._called(attempt, self._joined(attempt, events))
+        await self._called(attempt, await self._joined(attempt, events))
         return self.ending.done(attempt, [self._change(key, Arrived(since, {}, closed=True), value)])
 
     def _changed(self, ctx: Context) -> dict[str, Any]:
         raise InvalidHandler(f"middleware cannot change the events of the join {self.seat.handler.name}")
 
-    def _joined(self, attempt: Attempt, events: dict[str, Envelope]) -> dict[str, Any]:
+    async def _joined(self, attempt: Attempt, events: dict[str, Envelope]) -> dict[str, Any]:
         arguments = dict(self._fixed)
         for name, classes in self.seat.handler.signature.data.items():
             etype = event_type(classes[0])
             wire = self._topics.settings(etype.topic).wire
-            arguments[name] = decode(etype, events[etype.topic], wire, etype.topic).data
+            event = decode(etype, events[etype.topic], wire, etype.topic)
+            arguments[name] = (await self.seat.tools.bodies.whole(etype, event, wire, etype.topic)).data
         for name in self.seat.handler.signature.context:
             arguments[name] = self._context(attempt)
         return arguments

@@ -62,6 +62,8 @@ class Runner:
             refused = self._open(attempt)
             if refused is not None:
                 return refused
+            if attempt.event is not None and attempt.event.dataref is not None:
+                await self._fetch(attempt)
             if not self._bare:
                 return await self._handle(attempt)
             found = await self._function(**{self._data: self._typed(attempt)})
@@ -102,7 +104,23 @@ class Runner:
 
     async def _begin_batch(self, attempts: Sequence[Attempt]) -> list[Unit | None]:
         """Prepare each of a batch; return the units of those that the handler is not to see."""
-        return [self._opened(attempt) for attempt in attempts]
+        return [await self._begun(attempt) for attempt in attempts]
+
+    async def _begun(self, attempt: Attempt) -> Unit | None:
+        refused = self._opened(attempt)
+        if refused is None and attempt.event is not None and attempt.event.dataref is not None:
+            try:
+                await self._fetch(attempt)
+            except Exception as error:
+                return self.ending.failed(attempt, Raised(error, stack_of(error)))
+        return refused
+
+    async def _fetch(self, attempt: Attempt) -> None:
+        """Bring in the data of an event that travelled by reference."""
+        event, topic = attempt.event, attempt.origin[0]
+        assert event is not None, "a body is fetched after decoding"
+        etype, wire = self._reading(topic)
+        attempt.event = await self.seat.tools.bodies.whole(etype, event, wire, topic)
 
     # --- before ------------------------------------------------------------------------------------------------------
 

@@ -193,7 +193,8 @@ def as_record(topic: str, record: Record) -> dict[str, Any]:
         return shown | {"undecodable": error.what, "body": record.envelope.body.decode("utf-8", "backslashreplace")}
     names = {"id": event.id, "type": event.type, "source": event.source, "time": event.time}
     chain = {"run": event.correlationid or event.id, "cause": event.causationid, "traceparent": event.traceparent}
-    return shown | names | chain | {"data": event.data}
+    body = {} if event.dataref is None else {"dataref": event.dataref}
+    return shown | names | chain | body | {"data": event.data}
 
 
 def _line(shown: dict[str, Any], at: float) -> str:
@@ -205,7 +206,7 @@ def _line(shown: dict[str, Any], at: float) -> str:
     if "undecodable" in shown:
         rest += f"  undecodable: {shown['body']!r}"
     else:
-        data = shown["data"]
+        data = shown.get("dataref") if shown["data"] is None else shown["data"]
         rest += "  " + (repr(data) if isinstance(data, bytes) else json.encode(data).decode())
     if sys.stdout.isatty():
         room = max(20, shutil.get_terminal_size().columns - len(head))

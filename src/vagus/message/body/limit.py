@@ -38,7 +38,7 @@ def too_large(body: bytes, limit: int, topic: str) -> EventTooLarge:
     """Return the error for an event of `topic` that has more than `limit` bytes."""
     return EventTooLarge(
         f"an event of topic {topic!r} has {len(body)} bytes; the limit is {limit}",
-        hint="put large content into a store of its own and send a reference, or raise the topic's limit",
+        hint='App(..., blobs="bodies/") lets large bodies travel by reference; or raise the limits of its wire',
         topic=topic,
         size=len(body),
         limit=limit,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from vagus.app.bodies.bodies import Bodies
 from vagus.app.run import Run
 from vagus.app.steering.board import Board, board_beside
 from vagus.app.steering.steering import Drained, Steered, Steering
@@ -32,7 +33,7 @@ class Desk(NamedTuple):
 
     def run(self, run_id: str) -> Run:
         """Return a run by its id."""
-        return Run(run_id, self.store, Topics(None), SystemClock(), self.board)
+        return Run(run_id, self.store, Topics(None), SystemClock(), self.board, Bodies(None))
 
 
 def _steers(function: Function) -> Function:

@@ -32,13 +32,14 @@ _LOOK_S = 0.002
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One way of publishing and handling; `limit_s` is the handler's timeout."""
+    """One way of publishing and handling; `limit_s` is the handler's timeout, `effects`: with the effect ledger."""
 
     name: str
     how: How
     keyed: bool = False
     limit_s: float | None = None
     processes: bool = False
+    effects: bool = False
 
 
 CASES = {
@@ -47,6 +48,7 @@ CASES = {
         Case("64 singly", "singly"),
         Case("500 at once, keyed, timeout", "batch", keyed=True, limit_s=30.0),
         Case("64 singly, keyed, timeout", "singly", keyed=True, limit_s=30.0),
+        Case("500 at once, effect ledger", "batch", effects=True),
     ),
     "sqlite": (
         Case("500 at once", "batch"),
@@ -55,6 +57,8 @@ CASES = {
         Case("64 singly, keyed", "singly", keyed=True),
         Case("500 at once, 3 processes", "batch", processes=True),
         Case("64 singly, 3 processes", "singly", processes=True),
+        Case("500 at once, effect ledger", "batch", effects=True),
+        Case("64 singly, effect ledger", "singly", effects=True),
     ),
 }
 
@@ -95,7 +99,7 @@ def _one_process(case: Case, ground: Ground, count: int) -> Sample:
 async def through(case: Case, url: str, count: int) -> float:
     """Publish and handle `count` events in this process; return the seconds that it took."""
     tally = Tally(count)
-    app = app_for(url, lambda note: tally.add(), keyed=case.keyed, timeout=case.limit_s)
+    app = app_for(url, lambda note: tally.add(), keyed=case.keyed, timeout=case.limit_s, effects=case.effects)
     async with app.running():
         begin = time.perf_counter()
         await _PUBLISH[case.how](app, notes_of(count, keyed=case.keyed))
@@ -152,5 +156,8 @@ WORKLOAD = Workload(
     title="publish and handle",
     run=run,
     turns=turns,
-    notes=("Every publish is deduplicated; vagus settles and stores each event before it counts.",),
+    notes=(
+        "Every publish is deduplicated; vagus settles and stores each event before it counts.",
+        "The effect ledger is off but where a row names it; raw has none.",
+    ),
 )

@@ -1,0 +1,1 @@
+"""How do large bodies travel? Kept before their event is published, fetched before it is handled, removed after all."""
