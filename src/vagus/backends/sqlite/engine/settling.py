@@ -150,14 +150,17 @@ class Settling:
 
     def _let_place_go(self, inbox: Subscription, key: str) -> None:
         team = self._cache.teams_by_id[inbox.team]
-        origins = [team.subscriptions.get(("ingress", None)), team.subscriptions.get(("shared", None))]
-        for origin in [origin for origin in origins if origin is not None]:
-            for sql in (text.LESS_MOVING, text.DROP_MOVING):
-                self._db.execute(sql, (origin, key))
-                if self._db.changes:
-                    if team.spec.ordered:
-                        self.free_key(self._cache.subscription(origin), key)
-                    return
+        origins = (team.subscriptions.get(("ingress", None)), team.subscriptions.get(("shared", None)))
+        origin = next((id for id in origins if id is not None and self._had_moved(id, key)), None)
+        if origin is not None and team.spec.ordered:
+            self.free_key(self._cache.subscription(origin), key)
+
+    def _had_moved(self, subscription: int, key: str) -> bool:
+        """Count one event less of a key that was moved from here; return whether there was any."""
+        self._db.execute(text.LESS_MOVING, (subscription, key))
+        if not self._db.changes:
+            self._db.execute(text.DROP_MOVING, (subscription, key))
+        return bool(self._db.changes)
 
     def _wait(self, subscription: Subscription, place: int, action: Release, now: float) -> None:
         due = now + max(0.0, action.after_s)
