@@ -357,7 +357,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     They balance: matched + redriven + replayed = acked + dead + discarded + expired + cancelled + skipped +
     trimmed + held + waiting + parked + ready. Events that moved between inboxes are on neither side: where a group
-    is dispatched, it balances as a whole, all of its books added up.
+    is dispatched, it balances as a whole, all of its books added up. What was moved with a delay counts as waiting.
     `lost` counts lapsed leases and dead holders, `oldest_s` is the age of the oldest ready event in seconds.
     """
 

@@ -516,6 +516,26 @@ def test_moved_event_keeps_its_key_busy_until_it_is_done() -> None:
     assert desk.bodies(source=INGRESS) == "b"
 
 
+def test_unit_with_puts_tells_who_gained_by_its_settles() -> None:
+    desk = Desk()
+    for body in "ab":
+        desk.put(body, key="k")
+    (a,) = desk.take()
+    unit = Unit([Put(Topic("t"), Envelope(b"c"))], [Settle(a.token, Done("acked"))])
+    assert desk.ledger.commit([unit], desk.now)[2] == {desk.subscription}
+
+
+def test_moved_event_that_is_done_with_outputs_lets_its_place_go() -> None:
+    desk = picked()
+    for body in "ab":
+        desk.put(body, key="k")
+    dispatched(desk, a="ann")
+    desk.bodies(source=INGRESS)
+    (a,) = desk.take()
+    unit = Unit([Put(Topic("t"), Envelope(b"c"))], [Settle(a.token, Done("acked"))])
+    assert desk.ledger.commit([unit], desk.now)[2] == {desk.ledger.groups[GROUP].ingress}
+
+
 def test_key_of_a_moved_event_that_nobody_waits_for_is_free_when_it_is_done() -> None:
     desk = picked()
     desk.put("a", key="k")
@@ -662,6 +682,7 @@ def test_inbox_that_waits_for_a_scheduled_move_is_kept() -> None:
     desk.put("a")
     (a,) = desk.take(source=INGRESS)
     assert desk.move(a, "ann", after_s=5.0)
+    desk.balance()
     desk.leave(ANN)
     assert desk.info.orphans == ("ann",)
     desk.now += 5

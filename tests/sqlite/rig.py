@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from vagus.backend import Delivery, Member, Outcome, Unit
+from vagus.backend import Delivery, Inbox, Member, Outcome, Source, Unit
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.engine import Engine
 from vagus.backends.sqlite.options import Options
@@ -48,16 +48,16 @@ class Rig:
         return self.do(lambda engine: engine.commit(units, now), now, anew=anew)
 
     def take(
-        self, group: str, member: Member, limit: int, now: float, *, lanes: Sequence[int] = (), credit: int = 100
+        self, source: Source, member: Member, limit: int, now: float, *, lanes: Sequence[int] = (), credit: int = 100
     ) -> list[Delivery]:
         """Take what there is, without waiting; the quick look before it must never say no to something."""
 
         def work(engine: Engine) -> list[Delivery]:
-            engine.members.seen(group, member, now)
-            subscription = engine.members.subscription(group, member.name)
-            assert subscription is not None
-            may = engine.taking.may_take(subscription, member.name, credit, lanes, now)
-            taken = engine.taking.take(subscription, member.name, credit, limit, lanes, now)
+            if source == Inbox(source.group):
+                engine.members.seen(source.group, member, now)
+            sources = engine.members.sources(source, member.name)
+            may = engine.taking.may_take(sources, member.name, credit, lanes, now)
+            taken = engine.taking.take(sources, member.name, credit, limit, lanes, now)
             assert may or not taken
             return taken
 

@@ -11,13 +11,14 @@ import apsw
 import pytest
 
 from tests.sqlite.place import opened, put, take
-from vagus.backend import Done, GroupSpec, Settle, Unit
+from vagus.backend import Done, GroupSpec, Inbox, Member, Put, Settle, Steering, Switch, Unit
 from vagus.backends.sqlite import Sqlite
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.options import Options
 from vagus.backends.sqlite.schema import migrate, open_database, prepare, schema_version
 from vagus.errors import SchemaTooNew
 from vagus.ledger.sql.tables import MIGRATIONS
+from vagus.message import Envelope
 
 FROZEN = Path(__file__).with_name("version_1.sql")
 NEXT = (*MIGRATIONS, "ALTER TABLE event ADD COLUMN colour TEXT; UPDATE event SET colour = 'none'")
@@ -53,6 +54,40 @@ async def test_frozen_database_of_version_1_gives_out_all_that_it_held(tmp_path:
     assert value.body == b"kept"
     assert [part.body for part in parts] == [b"one", b"two"]
     assert again.position == 7
+
+
+#: What a file of version 1 has besides: a group that delivers to all, one member that is away, and an inbox of nobody.
+EVERYONE = """
+INSERT INTO team VALUES (2, 'each', '["t"]', 'all', 'now', 30.0, 1, 1e9, NULL);
+INSERT INTO subscription (id, team, member, away_since) VALUES (2, 2, 'cat', 1.7e9);
+INSERT INTO log (id, name, lanes, archive, heard) VALUES (5, '$inbox.each', 1, 0, 1), (6, '$inbox.each/cat', 1, 0, 1);
+INSERT INTO lane VALUES (50, 0, 0, 0), (60, 0, 0, 0);
+INSERT INTO reading VALUES (2, 10, 3, 3, 3, 0, 0), (2, 60, 0, 0, 0, 0, 0);
+"""
+
+
+async def test_groups_of_version_1_can_be_switched_and_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(FROZEN.read_text(encoding="utf-8") + EVERYONE)
+
+    async with opened(path, group=GroupSpec(name="g", patterns=("t",), ordered=True)) as backend:
+        first = {info.spec.name: info.steering for info in (await backend.describe()).groups}
+        refused = (await backend.commit([Unit([Put(Inbox("each"), Envelope(b"x"))])]))[0].puts[0]
+        await backend.steer("each", Switch("once", "", 2))
+        await backend.commit([Unit([Put(Inbox("each"), Envelope(b"redriven"), entry="redriven")])])
+        cat = backend.attach(Inbox("each"), Member("cat", named=True), 100)
+        found: set[bytes] = set()
+        while len(found) < 4:
+            for delivery in await cat.take(100, ()):
+                found.add(delivery.envelope.body)
+                await backend.commit([Unit(settles=[Settle(delivery.token, Done("acked"))])])
+        figures = await backend.stats("each")
+
+    assert first == {"g": Steering("once"), "each": Steering("all")}
+    assert refused.why == "no group"
+    assert found == {b"waiting", b"ready", b"scheduled", b"redriven"}
+    assert sum(each.entered for each in figures) == sum(each.accounted for each in figures) == 4
 
 
 async def test_migration_keeps_what_is_stored_and_raises_the_version(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def _book(subscriptions: Sequence[Subscription], inbox: Log | None, now: float) 
     redriven, replayed = entries.get("redriven", 0), entries.get("replayed", 0)
     moved = entries.get("moved", 0) + sum(one.entered for one in subscriptions if one.kind == "inbox")
     counts["matched"] -= redriven + replayed + moved
+    counts["waiting"] += sum(one.coming for one in subscriptions if one.kind == "inbox")
     counts["redriven"] += redriven
     counts["replayed"] += replayed
     oldest = max((one.oldest_s for one in found if one.oldest_s is not None), default=None)

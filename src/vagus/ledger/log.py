@@ -17,8 +17,10 @@ from vagus.ledger.stretch import Stretch
 
 def log_of(put: Put) -> str:
     """Return the name of the log that a put enters: what is moved to a member lies apart from its redrives."""
-    name = log_name(put.target)
-    return f"{name}/moved" if put.entry == "moved" and isinstance(put.target, Inbox) and put.target.member else name
+    target = put.target
+    if put.entry == "moved" and isinstance(target, Inbox) and target.member is not None:
+        return f"{log_name(target)}/moved"
+    return log_name(target)
 
 
 def log_name(target: Target) -> str:

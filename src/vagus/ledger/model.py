@@ -332,16 +332,24 @@ class Ledger:
         subscription = held.subscription
         if subscription.held.get(held.row) is not held:
             return _LOST
-        self._settle(settle, now, gained, moves=False)
+        if subscription.settle(held, settle.action, now):
+            gained.add(subscription)
+        if held.row.put.entry == "moved":
+            self._let_place_go(held, settle, gained)
         return _DONE
 
     def _settle(self, settle: Settle, now: float, gained: set[Subscription], *, moves: bool) -> None:
         held: Held = settle.token
-        subscription, put = held.subscription, held.row.put
-        if subscription.settle(held, settle.action, now, moves=moves):
-            gained.add(subscription)
-        if put.entry == "moved" and put.key is not None and not moves and isinstance(settle.action, Done):
-            offering = self.groups[subscription.group].let_place_go(put.key)
+        if held.subscription.settle(held, settle.action, now, moves=moves):
+            gained.add(held.subscription)
+        if held.row.put.entry == "moved" and not moves:
+            self._let_place_go(held, settle, gained)
+
+    def _let_place_go(self, held: Held, settle: Settle, gained: set[Subscription]) -> None:
+        """Free the key of an event that was moved, where it came from, once it is done."""
+        key = held.row.put.key
+        if key is not None and isinstance(settle.action, Done):
+            offering = self.groups[held.subscription.group].let_place_go(key)
             if offering is not None:
                 gained.add(offering)
 
@@ -353,15 +361,24 @@ class Ledger:
         # What is new is stored before what is old is let go.
         puts = [self._put(put, log, now, grown) for put, log in zip(unit.puts, logs, strict=True)]
         changes = [self.state.apply(change, now) for change in unit.changes]
-        arrived = [_place_taken(put) for put, told in zip(unit.puts, puts, strict=True) if told.status == "stored"]
+        if unit.settles:
+            self._settle_all(unit, puts, now, gained)
+        return Outcome(True, puts, ["done"] * len(unit.settles), changes)
+
+    def _settle_all(self, unit: Unit, puts: Sequence[PutOutcome], now: float, gained: set[Subscription]) -> None:
+        """Settle what a unit settles; an event that it moved into an inbox keeps its key's place."""
+        arrived = [
+            (put.target.group, put.key)
+            for put, told in zip(unit.puts, puts, strict=True)
+            if put.entry == "moved" and told.status == "stored" and isinstance(put.target, Inbox)
+        ]
         for settle in unit.settles:
             held: Held = settle.token
             seat = (held.subscription.group, held.row.put.key)
-            moves = settle.action == _MOVED and seat in arrived
+            moves = bool(arrived) and settle.action == _MOVED and seat in arrived
             if moves:
                 arrived.remove(seat)
             self._settle(settle, now, gained, moves=moves)
-        return Outcome(True, puts, ["done"] * len(unit.settles), changes)
 
     def _refusal(self, unit: Unit, logs: Sequence[Log | None], now: float) -> Outcome | None:
         """Look before anything is written: what in this unit cannot be carried out, if anything?"""
@@ -593,10 +610,3 @@ def _hand_over(log: Log, lane: int, at: int, before: Sequence[Subscription], aft
     cursors = [subscription.cursors[log.name, lane] for subscription in before]
     for subscription in after:
         subscription.open(log, lane, at, again, cursors)
-
-
-def _place_taken(put: Put) -> tuple[str, str | None] | None:
-    """Return group and key of an event that was moved into an inbox, where it holds its key's place."""
-    if put.entry == "moved" and isinstance(put.target, Inbox):
-        return put.target.group, put.key
-    return None

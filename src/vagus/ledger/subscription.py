@@ -50,6 +50,10 @@ class Aside(msgspec.Struct, eq=False):
     note: bytes
 
 
+def _entered(aside: Aside) -> tuple[float, str, int]:
+    return aside.row.at, aside.row.log, aside.row.position
+
+
 def _turn(cursor: Cursor) -> tuple[bool, int]:
     return not cursor.inbox, cursor.served
 
@@ -202,9 +206,11 @@ class Subscription:
         claim.held.append(held)
         self.held[row] = held
         put = row.put
-        epoch = put.epoch or (epoch_of(self.cuts, row.log, row.lane, row.position) if self.cuts else 1)
-        where = (put.key, row.lane, generation, losses, note, self.owner, epoch)
-        out.append(Delivery(row.log, put.envelope, held, row.position, *where))
+        epoch = put.epoch or 1
+        if self.cuts and not put.epoch:
+            epoch = epoch_of(self.cuts, row.log, row.lane, row.position)
+        log, lane, position, owner = row.log, row.lane, row.position, self.owner
+        out.append(Delivery(log, put.envelope, held, position, put.key, lane, generation, losses, note, owner, epoch))
 
     def _take_lost(self, claim: Claim, out: list[Delivery], limit: int) -> None:
         while self._lost and len(out) < limit:
@@ -277,9 +283,8 @@ class Subscription:
         rows = [*self.held, *(aside.row for _, _, aside in self._waiting)] if ordered else []
         busy = Counter(row.put.key for row in rows if row.put.key is not None and row.put.entry != "moved")
         self._busy = dict(busy + Counter(self._moving)) if ordered else {}
-        for parked in self._parked.values():
-            for aside in parked:
-                self._push_waiting(aside, now)
+        for aside in sorted((aside for parked in self._parked.values() for aside in parked), key=_entered):
+            self._push_waiting(aside, now)
         self._parked.clear()
         self._free.clear()
 
@@ -437,10 +442,15 @@ class Subscription:
         return self._matched_before + sum(cursor.entered for cursor in self.cursors.values())
 
     @property
+    def coming(self) -> int:
+        """How many events were put with a delay that is not over, and wait outside of their logs."""
+        return sum(len(cursor.log.scheduled) for cursor in self.cursors.values())
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing lies here, and nothing is to come that is known of."""
-        rest = any(cursor.ready or cursor.log.scheduled for cursor in self.cursors.values())
-        return not (rest or self.held or self._aside)
+        unread = any(cursor.ready for cursor in self.cursors.values())
+        return not (unread or self.coming or self.held or self._aside)
 
     def absorb(self, gone: Subscription) -> None:
         """Take over the counts of an inbox that is no more: what was settled there, the group has settled."""

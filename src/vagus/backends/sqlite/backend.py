@@ -38,7 +38,7 @@ from vagus.backends.sqlite.request import Call, Commit, Wakeups
 from vagus.backends.sqlite.store import SqliteStore
 from vagus.backends.sqlite.writer import Writer, watch
 from vagus.clock import Clock, SystemClock
-from vagus.errors import ForkedAfterOpen, NotStarted, UnsupportedCapability, mask_url
+from vagus.errors import ForkedAfterOpen, NotStarted, mask_url
 from vagus.ledger.sql.tables import MIGRATIONS
 from vagus.store import Store
 
@@ -104,6 +104,8 @@ class Sqlite:
             replay=True,
             bounded=True,
             exact_stats=True,
+            switch=True,
+            inboxes=True,
             settings={
                 "database": os.path.realpath(self._options.path),  # noqa: ASYNC240 - once, when it is opened
                 "journal_mode": "wal",
@@ -115,8 +117,6 @@ class Sqlite:
 
     async def declare(self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec]) -> None:
         """Make topics and groups exist."""
-        if any(spec.pick for spec in groups):
-            raise _unsupported("a pick")
         await self._call(lambda engine, now: engine.declaring.declare(topics, groups, now))
 
     async def commit(self, units: Sequence[Unit]) -> Sequence[Outcome]:
@@ -129,18 +129,16 @@ class Sqlite:
         return await future
 
     def attach(self, source: Source, member: Member, credit: int) -> Feed:
-        """Join a group; that there is none of that name is said by the first `take`."""
-        if source != Inbox(source.group):
-            raise _unsupported("an inbox of each member")
-        feed = SqliteFeed(self._open_writer(), self._clock, source.group, member, credit)
+        """Take a seat at a group; that there is none of that name is said by the first `take`."""
+        feed = SqliteFeed(self._open_writer(), self._clock, source, member, credit)
         self._feeds.add(feed)
         return feed
 
     async def steer(self, group: str, change: SeekTo | Switch) -> Cut | None:
-        """Move a group's cursors."""
+        """Move a group's cursors, or change how it delivers."""
         if isinstance(change, Switch):
-            raise _unsupported("a switch of a group's mode or pick")
-        await self._call(lambda engine, now: engine.declaring.seek(group, change, now))
+            return await self._call(lambda engine, now: engine.switching.switch(group, change, now), tidy=True)
+        await self._call(lambda engine, now: engine.switching.seek(group, change, now))
         return None
 
     async def read(self, topic: str, start: Start, limit: int, wait_s: float = 0.0) -> Sequence[Record]:
@@ -180,7 +178,3 @@ class Sqlite:
         if writer is not None and self._pid == os.getpid():
             await writer.close()
         self._feeds.clear()
-
-
-def _unsupported(what: str) -> UnsupportedCapability:
-    return UnsupportedCapability(f"the SQLite backend does not have {what} yet", hint="use memory:// for that")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from vagus.backend import Delivery, Member, Token
+from vagus.backend import Delivery, Member, Source, Token
 from vagus.backends.sqlite.engine.engine import Engine
 from vagus.backends.sqlite.request import Call, Demand, Membership
 from vagus.backends.sqlite.writer import Writer
@@ -16,12 +16,14 @@ from vagus.errors import ConnectionLost
 class SqliteFeed:
     """See `vagus.backend.Feed`."""
 
-    def __init__(self, writer: Writer, clock: Clock, group: str, member: Member, credit: int) -> None:
+    def __init__(self, writer: Writer, clock: Clock, source: Source, member: Member, credit: int) -> None:
         self._writer = writer
-        self._membership = Membership(group, member, credit, clock.now())
-        self._joined: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
+        self._membership = Membership(source, member, credit, clock.now())
+        self._joined: asyncio.Future[None] | None = None
         self._left = False
-        writer.put(Call(self._joined, lambda engine, now: engine.members.attach(group, member, now)))
+        if self._membership.joins:
+            self._joined = asyncio.get_running_loop().create_future()
+            writer.put(Call(self._joined, lambda engine, now: engine.members.attach(source.group, member, now)))
 
     async def _join(self) -> None:
         if self._joined is not None:
@@ -50,7 +52,8 @@ class SqliteFeed:
         future: asyncio.Future[Sequence[Token]] = asyncio.get_running_loop().create_future()
 
         def work(engine: Engine, now: float) -> list[Token]:
-            engine.members.seen(membership.group, membership.member, now)
+            if membership.joins:
+                engine.members.seen(membership.source.group, membership.member, now)
             return engine.settling.extend(tokens, by_s, now)
 
         self._writer.put(Call(future, work))
@@ -64,6 +67,6 @@ class SqliteFeed:
         membership = self._membership
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer.put(
-            Call(future, lambda engine, now: engine.members.leave(membership.group, membership.member, now))
+            Call(future, lambda engine, now: engine.members.leave(membership.source, membership.member, now))
         )
         await future

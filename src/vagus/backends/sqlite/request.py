@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from vagus.backend import Member, Unit
+from vagus.backend import Inbox, Member, Source, Unit
 from vagus.backends.sqlite.engine.engine import Engine
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
@@ -39,12 +39,17 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Membership:
-    """A feed as the writer knows it: when its member was last noted as being there."""
+    """A feed as the writer knows it: its seat, and when its member was last noted as being there."""
 
-    group: str
+    source: Source
     member: Member
     credit: int
     seen: float
+
+    @property
+    def joins(self) -> bool:
+        """Whether the seat makes its holder a member of the group."""
+        return self.source == Inbox(self.source.group)
 
 
 @dataclass(slots=True, eq=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from vagus.backends.sqlite.doorbell import bit_of
+from vagus.backends.sqlite.engine.cache import News, Subscription
 from vagus.backends.sqlite.engine.engine import Engine
-from vagus.backends.sqlite.engine.news import News
 from vagus.backends.sqlite.request import Answer, Demand, Membership, Watch
 from vagus.errors import VagusError
 
@@ -36,11 +37,11 @@ class Standing:
     def _may_fill(self, demand: Demand, now: float) -> bool:
         engine, membership = self._engine, demand.membership
         name = membership.member.name
-        subscription = engine.members.subscription(membership.group, name)
-        if subscription is None:
-            return True  # it needs to join anew, or to be told that the group is gone
-        demand.bit = bit_of("subscription", subscription.id)
-        if engine.taking.may_take(subscription, name, membership.credit, demand.lanes, now):
+        if not engine.members.is_seated(membership.source, name) or engine.members.is_emptied(membership.source):
+            return True  # it needs to join anew, or to be told that the group is gone, or that nothing is left
+        sources = engine.members.sources(membership.source, name)
+        demand.bit = _bit_of(membership, sources)
+        if engine.taking.may_take(sources, name, membership.credit, demand.lanes, now):
             demand.new = True
             return True
         self._settle_down(demand, now)
@@ -50,17 +51,16 @@ class Standing:
         """Note when a demand that finds nothing is to look again."""
         engine, membership = self._engine, demand.membership
         demand.new = False
-        demand.due = math.inf
-        subscription = engine.members.subscription(membership.group, membership.member.name)
-        if subscription is not None:
-            demand.due = engine.taking.next_due(subscription, membership.member.name, membership.credit, now)
+        name = membership.member.name
+        sources = engine.members.sources(membership.source, name)
+        demand.due = engine.taking.next_due(sources, name, membership.credit, now)
 
     def _lease_s(self, membership: Membership) -> float:
-        team = self._engine.cache.teams.get(membership.group)
+        team = self._engine.cache.teams.get(membership.source.group)
         return team.spec.lease_s if team else math.inf
 
     def _is_silent(self, membership: Membership, now: float) -> bool:
-        return membership.seen + self._lease_s(membership) <= now
+        return membership.joins and membership.seen + self._lease_s(membership) <= now
 
     def fill(self, now: float) -> list[Answer]:
         """Fill what can be filled; called at the end of a transaction, which may still fail."""
@@ -80,8 +80,10 @@ class Standing:
 
     def _gains(self, demand: Demand, gained: set[int]) -> bool:
         membership = demand.membership
-        subscription = self._engine.members.subscription(membership.group, membership.member.name)
-        return subscription is None or subscription.id in gained
+        name = membership.member.name
+        if not self._engine.members.is_seated(membership.source, name):
+            return True
+        return any(source.id in gained for source in self._engine.members.sources(membership.source, name))
 
     def _try(self, demand: Demand, now: float) -> list[Answer]:
         try:
@@ -89,7 +91,7 @@ class Standing:
         except VagusError as refusal:  # the group is gone
             self._filled.append(demand)
             return [Answer(demand.future, error=refusal)]
-        if not deliveries:
+        if not deliveries and not self._engine.members.is_emptied(demand.membership.source):
             return []
         self._filled.append(demand)
         return [Answer(demand.future, deliveries, taken=True)]
@@ -97,25 +99,22 @@ class Standing:
     def _take(self, demand: Demand, now: float) -> list[object]:
         engine, membership = self._engine, demand.membership
         name = membership.member.name
-        subscription = engine.members.subscription(membership.group, name)
-        if subscription is None:
-            engine.members.attach(membership.group, membership.member, now)
-            subscription = engine.members.subscription(membership.group, name)
-        elif membership.seen + self._lease_s(membership) / 2 <= now:
+        if not engine.members.is_seated(membership.source, name):
+            engine.members.attach(membership.source.group, membership.member, now)
+        elif membership.joins and membership.seen + self._lease_s(membership) / 2 <= now:
             self._note(membership, now)
-        if subscription is None:
-            return []
-        demand.bit = bit_of("subscription", subscription.id)
+        sources = engine.members.sources(membership.source, name)
+        demand.bit = _bit_of(membership, sources)
         deliveries: list[object] = []
-        if engine.taking.may_take(subscription, name, membership.credit, demand.lanes, now):
-            deliveries += engine.taking.take(subscription, name, membership.credit, demand.limit, demand.lanes, now)
+        if engine.taking.may_take(sources, name, membership.credit, demand.lanes, now):
+            deliveries += engine.taking.take(sources, name, membership.credit, demand.limit, demand.lanes, now)
         if not deliveries:
             self._settle_down(demand, now)
         return deliveries
 
     def _note(self, membership: Membership, now: float) -> None:
         """Write that a member is there; another feed of it may have done so just now."""
-        self._engine.members.seen(membership.group, membership.member, now)
+        self._engine.members.seen(membership.source.group, membership.member, now)
         self._heard_of.append(membership)
 
     def keep(self, now: float) -> None:
@@ -175,7 +174,8 @@ class Standing:
         due = math.inf
         for demand in self.demands:
             membership = demand.membership
-            due = min(due, demand.due, membership.seen + self._lease_s(membership))
+            shown = membership.seen + self._lease_s(membership) if membership.joins else math.inf
+            due = min(due, demand.due, shown)
         return due if self.empty else min(due, self._engine.cache.scheduled_at)
 
     def safety_s(self, most: float) -> float | None:
@@ -189,3 +189,11 @@ class Standing:
         waiting = [demand.future for demand in self.demands] + [watch.future for watch in self.watches]
         self.demands, self.watches = [], []
         return [Answer(future, error=error) for future in waiting]
+
+
+def _bit_of(membership: Membership, sources: Iterable[Subscription]) -> int:
+    """Return what a seat is rung by: whatever it takes from, and where that is nothing yet, what concerns everybody."""
+    bits = 0
+    for source in sources:
+        bits |= bit_of("subscription", source.id)
+    return bits or bit_of("group", membership.source.group)

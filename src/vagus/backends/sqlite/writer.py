@@ -23,8 +23,8 @@ from typing import TypeVar
 from vagus.backend import Delivery
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.doorbell import Doorbell, bit_of
+from vagus.backends.sqlite.engine.cache import News
 from vagus.backends.sqlite.engine.engine import Engine
-from vagus.backends.sqlite.engine.news import News
 from vagus.backends.sqlite.failures import translate
 from vagus.backends.sqlite.options import Options
 from vagus.backends.sqlite.request import (

@@ -32,6 +32,8 @@ class Extra(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     entry: Entry = "new"
     generation: int = 0
     note: bytes = b""
+    losses: int = 0
+    epoch: int = 0
 
 
 PLAIN: Final = Extra()
@@ -46,11 +48,14 @@ def pack_extra(put: Put) -> bytes | None:
         put.entry == "new"
         and not put.generation
         and not put.note
+        and not put.losses
+        and not put.epoch
         and envelope.headers is None
         and envelope.content_type == STRUCTURED
     ):
         return None
-    return _encoder.encode(Extra(envelope.content_type, envelope.headers, put.entry, put.generation, put.note))
+    more = Extra(envelope.content_type, envelope.headers, put.entry, put.generation, put.note, put.losses, put.epoch)
+    return _encoder.encode(more)
 
 
 def unpack_extra(column: bytes | None) -> Extra:

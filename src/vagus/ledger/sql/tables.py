@@ -16,17 +16,23 @@ Its *number* counts the events that entered its lane before it, so that moving a
 
 Who has it
 ----------
-    team          a group as declared; `idle_since` is when its last member left
-    subscription  a `once` group, or one member of an `all` group, with its books and `turn`, the counter that orders
-                  its claims, its waiting and its parked events
+    team          a group as declared; `idle_since` is when its last member left; mode and pick are the first ones,
+                  `steered_mode` and `steered_pick` the present ones (null: still the first)
+    cut           the switches of a team: what it delivers by from there on, and where that begins in its topics
+    subscription  what a team's members share, its ingress, one member's own or its inbox (`kind`; null: shared, or a
+                  member's own), with its books and `turn`, the counter that orders its claims, its waiting and its
+                  parked events
     reading       a subscription's cursor on one lane: `passed` events lie behind it, the newest of them at `position`;
-                  events up to `replayed` are handed out with `generation` added to their own
+                  it reads up to event number `until`, the last of them at `until_position` (null: for good), and then
+                  the stretches `later`, as JSON; events up to `replayed` are handed out with `generation` added to
+                  their own
     member        who is attached, and when it was last heard of
     claim         one handing out: its member, when the lease lapses, how many of its events are not settled yet
     held          events in a member's hands, under the claim that fences them
     waiting       events that were given back, until they are due
-    busy          keys of which an event is held, waiting or freed; more than one only where the team was not ordered
-                  when they were handed out
+    busy          keys of which an event is held, waiting, freed or moved; more than one only where the team was not
+                  ordered when they were handed out
+    moving        keys of events that were moved from here into an inbox, and are not done there
     parked        events that were passed over because their key was busy, in the order in which they must follow
     freed         parked events whose turn has come, not handed out yet; their key is busy already
 
@@ -133,5 +139,28 @@ INSERT INTO ledger (name, value) VALUES ('catalogue', 0);
 
 LEDGER: Final = "CREATE TABLE IF NOT EXISTS ledger (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
 
-MIGRATIONS: Final[tuple[str, ...]] = (FIRST,)
+SECOND: Final = """
+ALTER TABLE team ADD COLUMN pick TEXT NOT NULL DEFAULT '';
+ALTER TABLE team ADD COLUMN steered_mode TEXT;
+ALTER TABLE team ADD COLUMN steered_pick TEXT;
+ALTER TABLE team ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE cut (
+    team INTEGER NOT NULL, epoch INTEGER NOT NULL, mode TEXT NOT NULL, pick TEXT NOT NULL, ends TEXT NOT NULL,
+    PRIMARY KEY (team, epoch)) WITHOUT ROWID;
+ALTER TABLE subscription ADD COLUMN kind TEXT;
+DROP INDEX subscription_member;
+CREATE UNIQUE INDEX subscription_member ON subscription (
+    team, coalesce(kind, CASE WHEN member IS NULL THEN 'shared' ELSE 'own' END), coalesce(member, ''));
+ALTER TABLE reading ADD COLUMN until INTEGER;
+ALTER TABLE reading ADD COLUMN until_position INTEGER;
+ALTER TABLE reading ADD COLUMN later TEXT;
+CREATE TABLE moving (
+    subscription INTEGER NOT NULL, key TEXT NOT NULL, events INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (subscription, key)) WITHOUT ROWID;
+UPDATE log SET heard = 0 WHERE name IN (SELECT '$inbox.' || name FROM team WHERE mode = 'all');
+UPDATE ledger SET value = value + 1 WHERE name = 'catalogue';
+"""
+"""Version 2: groups that are switched and dispatched. A row without what is new means what it meant before."""
+
+MIGRATIONS: Final[tuple[str, ...]] = (FIRST, SECOND)
 """Migration number n (from 1) makes version n out of version n - 1; a released one is never changed."""

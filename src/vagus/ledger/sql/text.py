@@ -11,20 +11,29 @@ from typing import Any, Final
 CATALOGUE: Final = "SELECT value FROM ledger WHERE name = 'catalogue'"
 RAISE_CATALOGUE: Final = "UPDATE ledger SET value = value + 1 WHERE name = 'catalogue'"
 LOGS: Final = "SELECT id, name, lanes, keep_s, archive, max_events, heard FROM log"
-TEAMS: Final = "SELECT id, name, patterns, mode, start, lease_s, ordered, forget_after_s FROM team"
-SUBSCRIPTIONS: Final = "SELECT id, team, member FROM subscription"
+TEAMS: Final = (
+    "SELECT id, name, patterns, mode, pick, start, lease_s, ordered, forget_after_s,"
+    " coalesce(steered_mode, mode), coalesce(steered_pick, pick), epoch FROM team"
+)
+CUTS: Final = "SELECT team, mode, pick, epoch, ends FROM cut ORDER BY team, epoch"
+SUBSCRIPTIONS: Final = (
+    "SELECT id, team, coalesce(kind, CASE WHEN member IS NULL THEN 'shared' ELSE 'own' END), member FROM subscription"
+)
 READERS: Final = "SELECT subscription, lane / 10 FROM reading GROUP BY subscription, lane / 10"
 
 ADD_LOG: Final = "INSERT INTO log (name, lanes, keep_s, archive, max_events, heard) VALUES (?, ?, ?, ?, ?, ?)"
 SET_LOG: Final = "UPDATE log SET lanes = ?, keep_s = ?, archive = ?, max_events = ?, heard = ? WHERE id = ?"
 DROP_LOG: Final = "DELETE FROM log WHERE id = ?"
 ADD_TEAM: Final = (
-    "INSERT INTO team (name, patterns, mode, start, lease_s, ordered, forget_after_s, idle_since)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO team (name, patterns, mode, pick, start, lease_s, ordered, forget_after_s, idle_since)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 SET_TEAM: Final = "UPDATE team SET patterns = ?, start = ?, lease_s = ?, ordered = ?, forget_after_s = ? WHERE id = ?"
-DROP_TEAM: Final = "DELETE FROM team WHERE id = ?"
-ADD_SUBSCRIPTION: Final = "INSERT INTO subscription (team, member) VALUES (?, ?)"
+DROP_TEAM: Final = ("DELETE FROM cut WHERE team = ?", "DELETE FROM team WHERE id = ?")
+STEER_TEAM: Final = "UPDATE team SET steered_mode = ?, steered_pick = ?, epoch = ? WHERE id = ?"
+ADD_CUT: Final = "INSERT INTO cut (team, mode, pick, epoch, ends) VALUES (?, ?, ?, ?, ?)"
+DROP_CUTS: Final = "DELETE FROM cut WHERE team = ? AND epoch <= ?"
+ADD_SUBSCRIPTION: Final = "INSERT INTO subscription (team, kind, member) VALUES (?, ?, ?)"
 
 # --- what changes with every transaction ---------------------------------------------------------------------------
 
@@ -37,18 +46,24 @@ COUNTERS: Final = (
     "turn", "matched", "replayed", "acked", "dead", "discarded", "expired", "cancelled", "skipped", "moved",
     "trimmed", "held", "waiting", "parked", "freed", "lost",
 )  # fmt: skip
-SUBSCRIPTION: Final = f"SELECT team, member, away_since, {', '.join(COUNTERS)} FROM subscription WHERE id = ?"
+SUBSCRIPTION: Final = (
+    "SELECT team, coalesce(kind, CASE WHEN member IS NULL THEN 'shared' ELSE 'own' END), member, away_since,"
+    f" {', '.join(COUNTERS)} FROM subscription WHERE id = ?"
+)
 SET_SUBSCRIPTION: Final = (
     f"UPDATE subscription SET away_since = ?, {', '.join(f'{name} = ?' for name in COUNTERS)} WHERE id = ?"
 )
 READINGS: Final = (
-    "SELECT r.lane, r.start, r.passed, r.position, r.replayed, r.generation, l.count, l.removed, l.newest"
+    "SELECT r.lane, r.start, r.passed, r.position, r.replayed, r.generation, r.until, r.until_position, r.later,"
+    " l.count, l.removed, l.newest"
     " FROM reading r JOIN lane l ON l.id = r.lane WHERE r.subscription = ? ORDER BY r.lane"
 )
 SET_READING: Final = (
-    "INSERT INTO reading (subscription, lane, start, passed, position, replayed, generation)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, lane) DO UPDATE SET passed = excluded.passed,"
-    " position = excluded.position, replayed = excluded.replayed, generation = excluded.generation"
+    "INSERT INTO reading (subscription, lane, start, passed, position, replayed, generation, until, until_position,"
+    " later) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, lane) DO UPDATE SET"
+    " start = excluded.start, passed = excluded.passed, position = excluded.position, replayed = excluded.replayed,"
+    " generation = excluded.generation, until = excluded.until, until_position = excluded.until_position,"
+    " later = excluded.later"
 )
 DROP_READING: Final = "DELETE FROM reading WHERE subscription = ? AND lane = ?"
 CLAIMS: Final = "SELECT id, member, until, remaining FROM claim WHERE subscription = ?"
@@ -143,17 +158,24 @@ DROP_PARKED: Final = "DELETE FROM parked WHERE subscription = ? AND key = ? AND 
 ADD_FREED: Final = "INSERT INTO freed (subscription, lane, turn, place, generation) VALUES (?, ?, ?, ?, ?)"
 DROP_BUSY: Final = "DELETE FROM busy WHERE subscription = ? AND key = ?"
 KEEP_BUSY: Final = "INSERT INTO busy (subscription, key) VALUES (?, ?) ON CONFLICT DO NOTHING"
-KEEP_ALL_BUSY: Final = (
-    "INSERT INTO busy (subscription, key) SELECT ?1, e.key FROM held h JOIN event e ON e.place = h.place"
-    " WHERE h.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO UPDATE SET events = events + 1",
-    "INSERT INTO busy (subscription, key) SELECT ?1, e.key FROM waiting w JOIN event e ON e.place = w.place"
-    " WHERE w.subscription = ?1 AND e.key IS NOT NULL ON CONFLICT DO UPDATE SET events = events + 1",
+OUT: Final = (
+    "SELECT e.place, e.key, e.extra FROM held h JOIN event e ON e.place = h.place"
+    " WHERE h.subscription = ?1 AND e.key IS NOT NULL"
+    " UNION ALL SELECT e.place, e.key, e.extra FROM waiting w JOIN event e ON e.place = w.place"
+    " WHERE w.subscription = ?1 AND e.key IS NOT NULL"
 )
+MOVING: Final = "SELECT key, events FROM moving WHERE subscription = ?"
+SET_BUSY: Final = "INSERT INTO busy (subscription, key, events) VALUES (?, ?, ?)"
+ADD_MOVING: Final = "INSERT INTO moving (subscription, key) VALUES (?, ?) ON CONFLICT DO UPDATE SET events = events + 1"
+LESS_MOVING: Final = "UPDATE moving SET events = events - 1 WHERE subscription = ? AND key = ? AND events > 1"
+DROP_MOVING: Final = "DELETE FROM moving WHERE subscription = ? AND key = ?"
 LESS_BUSY: Final = "UPDATE busy SET events = events - 1 WHERE subscription = ? AND key = ? AND events > 1"
-WAIT_ALL_PARKED: Final = tuple(
+WAIT_ALL_PARKED: Final = (
     "INSERT INTO waiting (subscription, place, due, turn, generation, losses)"
-    f" SELECT subscription, place, ?2, turn, generation, 0 FROM {table} WHERE subscription = ?1"
-    for table in ("freed", "parked")
+    " SELECT ?1, p.place, ?2, ?3 + row_number() OVER (ORDER BY e.at, l.name, p.place & 1099511627775), p.generation, 0"
+    " FROM (SELECT place, generation FROM freed WHERE subscription = ?1"
+    " UNION ALL SELECT place, generation FROM parked WHERE subscription = ?1) p"
+    " JOIN event e ON e.place = p.place JOIN log l ON l.id = p.place / 10995116277760"
 )
 NO_KEYS: Final = tuple(f"DELETE FROM {table} WHERE subscription = ?" for table in ("busy", "parked", "freed"))
 FREED_KEYS: Final = (
@@ -183,8 +205,11 @@ SILENT_MEMBERS: Final = (
     " WHERE m.seen + ? * t.lease_s <= ?"
 )
 FORGOTTEN: Final = (
-    "SELECT s.id FROM subscription s JOIN team t ON t.id = s.team"
-    " WHERE t.mode = 'all' AND s.away_since + t.forget_after_s <= ?"
+    "SELECT s.id FROM subscription s JOIN team t ON t.id = s.team WHERE s.away_since + t.forget_after_s <= ?"
+)
+LONELY: Final = (
+    "SELECT s.id FROM subscription s WHERE s.kind = 'inbox' AND NOT EXISTS"
+    " (SELECT 1 FROM member m WHERE m.team = s.team AND m.name = s.member)"
 )
 BUSY_TEAM: Final = "UPDATE team SET idle_since = NULL WHERE id = ? AND idle_since IS NOT NULL"
 IDLE_TEAM: Final = (
@@ -201,6 +226,7 @@ LOWEST: Final = {
     "parked": "SELECT min(place) FROM parked WHERE subscription = ? AND place BETWEEN ? AND ?",
     "freed": "SELECT min(place) FROM freed WHERE subscription = ? AND place BETWEEN ? AND ?",
 }
+PLACE_AFTER: Final = "SELECT min(place) FROM event WHERE place > ? AND place < ?"
 NUMBER_AT: Final = "SELECT number FROM event WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"
 EVENT_AT: Final = "SELECT place, at, number FROM event WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"
 NTH_EVENT: Final = "SELECT place, at FROM event WHERE place >= ? AND place < ? ORDER BY place LIMIT 1 OFFSET ?"
@@ -240,7 +266,7 @@ DROP_ASIDE: Final = {
     "parked": "DELETE FROM parked WHERE subscription = ? AND place BETWEEN ? AND ?",
     "freed": "DELETE FROM freed WHERE subscription = ? AND place BETWEEN ? AND ?",
 }
-OWNED: Final = ("reading", "claim", "held", "waiting", "busy", "parked", "freed")
+OWNED: Final = ("reading", "claim", "held", "waiting", "busy", "moving", "parked", "freed")
 DROP_OWNED: Final = tuple(f"DELETE FROM {table} WHERE subscription = ?" for table in OWNED)
 DROP_SUBSCRIPTION: Final = "DELETE FROM subscription WHERE id = ?"
 

@@ -23,8 +23,8 @@ EXPECTED = {
     "replay": True,
     "bounded": True,
     "exact_stats": True,
-    "switch": False,
-    "inboxes": False,
+    "switch": True,
+    "inboxes": True,
 }
 
 _APPEND = """

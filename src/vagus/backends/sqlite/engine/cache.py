@@ -1,4 +1,4 @@
-"""What the writer remembers between transactions, and what it must look up again because others wrote.
+"""What the writer remembers between transactions, what it must look up again because others wrote, what it tells.
 
 Names and settings are kept until somebody raises the catalogue's number. Counters and cursors are kept as long as
 nobody else wrote to the file at all (`PRAGMA data_version`), so that a process alone reads none of them twice.
@@ -13,11 +13,31 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from vagus.backend import GroupSpec, Put, TopicSpec
+from vagus.backend import Cut, GroupSpec, Ingress, Position, Source, Steering, TopicSpec
 from vagus.backends.sqlite.database import Database
+from vagus.backends.sqlite.engine.reading import Lane, Reading
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import LANES, lane_id
+from vagus.ledger.steering import Kind, reader_of
+from vagus.ledger.stretch import Stretch
 from vagus.message import compile_pattern
+
+_later = msgspec.json.Decoder(list[Stretch])
+_ends = msgspec.json.Decoder(dict[str, tuple[Position, ...]])
+
+
+class News(msgspec.Struct):
+    """What a transaction changed for those who wait: collected inside, told when it is committed.
+
+    Ids of logs that grew, of subscriptions that may be able to take more, names of streams that grew. `settled`:
+    subscriptions whose members have credit again, which concerns this process alone.
+    """
+
+    logs: set[int] = msgspec.field(default_factory=set)
+    subscriptions: set[int] = msgspec.field(default_factory=set)
+    streams: set[str] = msgspec.field(default_factory=set)
+    settled: set[int] = msgspec.field(default_factory=set)
+    everybody: bool = False
 
 
 class Log(msgspec.Struct, eq=False):
@@ -42,42 +62,46 @@ class Log(msgspec.Struct, eq=False):
         return range(self.id * LANES, self.id * LANES + self.spec.lanes)
 
 
-class Lane(msgspec.Struct, eq=False):
-    """One lane's counters; `fresh` are the events (position, put) that entered it in this very transaction."""
-
-    id: int
-    count: int
-    removed: int
-    newest: int
-    dirty: bool = False
-    fresh: list[tuple[int, Put]] = msgspec.field(default_factory=list)
-
-
 class Team(msgspec.Struct, eq=False):
-    """A group as declared, and its subscriptions by member (None in `once`)."""
+    """A group as declared, how it is steered, and its subscriptions by kind and member."""
 
     id: int
     spec: GroupSpec
     hears: Callable[[str], bool]
-    subscriptions: dict[str | None, int]
-
-
-class Reading(msgspec.Struct, eq=False):
-    """A cursor on one lane."""
-
-    lane: Lane
-    start: int
-    passed: int
-    position: int
-    replayed: int = 0
-    generation: int = 0
-    served: int = 0
-    dirty: bool = False
+    steering: Steering
+    cuts: tuple[Cut, ...] = ()
+    subscriptions: dict[tuple[Kind, str | None], int] = msgspec.field(default_factory=dict)
 
     @property
-    def ready(self) -> int:
-        """How many events of the lane are unread."""
-        return self.lane.count - self.passed
+    def kind(self) -> Kind:
+        """Which kind of subscription reads on now."""
+        return reader_of(self.steering.mode, self.steering.pick)
+
+    def is_seated(self, source: Source, member: str) -> bool:
+        """Return whether what `member` takes from on a seat under the present steering is there."""
+        if isinstance(source, Ingress) or source.member is not None:
+            return True
+        if self.kind == "shared":
+            return ("shared", None) in self.subscriptions
+        return ("own" if self.kind == "own" else "inbox", member) in self.subscriptions
+
+    def of_kind(self, kind: Kind) -> dict[str | None, int]:
+        """Return the subscriptions of one kind by member."""
+        return {member: id for (found, member), id in self.subscriptions.items() if found == kind}
+
+    def sources(self, source: Source, member: str) -> list[int]:
+        """Return what `member` takes from on a seat, in that order: what is left of older epochs comes first."""
+        ids = self.subscriptions
+        if isinstance(source, Ingress):
+            wanted: list[tuple[Kind, str | None]] = [("ingress", None)]
+        elif source.member is not None:
+            wanted = [("inbox", source.member)]
+        else:
+            wanted = [("own", member), ("inbox", member), ("shared", None)]
+            if len(ids) > 1:
+                present = "inbox" if self.kind == "ingress" else self.kind
+                wanted.sort(key=lambda one: one[0] == present)
+        return [ids[one] for one in wanted if one in ids]
 
 
 class Claim(msgspec.Struct, eq=False):
@@ -95,6 +119,7 @@ class Subscription(msgspec.Struct, eq=False, kw_only=True):
 
     id: int
     team: int
+    kind: Kind
     member: str | None
     away_since: float | None
     turn: int
@@ -199,20 +224,28 @@ class Cache:
         for subscription, log in run(text.READERS):
             if log in self.logs_by_id:
                 self.logs_by_id[log].readers.add(subscription)
+        self._reload_teams()
+
+    def _reload_teams(self) -> None:
+        run = self._db.execute
+        cuts: dict[int, list[Cut]] = defaultdict(list)
+        for team, mode, pick, epoch, ends in run(text.CUTS):
+            cuts[team].append(Cut(mode, pick, epoch, _ends.decode(ends)))
         self.teams_by_id = {}
-        for id, name, patterns, mode, start, lease_s, ordered, forget_after_s in run(text.TEAMS):
+        for id, name, patterns, mode, pick, start, lease_s, ordered, forget_after_s, *steering in run(text.TEAMS):
             spec = GroupSpec(
                 name=name,
                 patterns=tuple(msgspec.json.decode(patterns, type=list[str])),
                 mode=mode,
+                pick=pick,
                 start=start,
                 lease_s=lease_s,
                 ordered=bool(ordered),
                 forget_after_s=forget_after_s,
             )
-            self.teams_by_id[id] = Team(id, spec, hearing(spec.patterns), {})
-        for id, team, member in run(text.SUBSCRIPTIONS):
-            self.teams_by_id[team].subscriptions[member] = id
+            self.teams_by_id[id] = Team(id, spec, hearing(spec.patterns), Steering(*steering), tuple(cuts[id]))
+        for id, team, kind, member in run(text.SUBSCRIPTIONS):
+            self.teams_by_id[team].subscriptions[kind, member] = id
         self.teams = {team.spec.name: team for team in self.teams_by_id.values()}
 
     def raise_catalogue(self) -> None:
@@ -241,11 +274,12 @@ class Cache:
         row = self._db.row(text.SUBSCRIPTION, (id,))
         if row is None:
             raise LookupError(f"no subscription {id}")
-        team, member, away_since, *counters = row
+        team, kind, member, away_since, *counters = row
         due_at = self._db.row(text.NEXT_DUE, (id,))
         subscription = Subscription(
             id=id,
             team=team,
+            kind=kind,
             member=member,
             away_since=away_since,
             readings={},
@@ -253,11 +287,16 @@ class Cache:
             due_at=math.inf if due_at is None or due_at[0] is None else due_at[0],
             **dict(zip(text.COUNTERS, counters, strict=True)),
         )
-        for lane, start, passed, position, replayed, generation, *counts in self._db.execute(text.READINGS, (id,)):
+        for lane, *cursor, until, until_position, later, count, removed, newest in self._db.execute(
+            text.READINGS, (id,)
+        ):
             known = self._lanes.get(lane)
             if known is None:
-                known = self._lanes[lane] = _lane(lane, counts)
-            subscription.readings[lane] = Reading(known, start, passed, position, replayed, generation)
+                known = self._lanes[lane] = _lane(lane, (count, removed, newest))
+            reading = subscription.readings[lane] = Reading(known, *cursor)
+            if until is not None:
+                reading.until, reading.until_position = until, until_position
+                reading.later = _later.decode(later or "[]")
         # Who was served last is not kept; the turn goes on counting, so that nobody is always last either.
         for index, reading in enumerate(subscription.readings.values(), subscription.turn):
             reading.served = -(index % len(subscription.readings)) - 1
@@ -331,7 +370,8 @@ class Cache:
             if reading.dirty:
                 reading.dirty = False
                 lane, row = reading.lane.id, (reading.start, reading.passed, reading.position)
-                self._db.execute(text.SET_READING, (id, lane, *row, reading.replayed, reading.generation))
+                rest = (None, None, None) if reading.until is None else _rest(reading)
+                self._db.execute(text.SET_READING, (id, lane, *row, reading.replayed, reading.generation, *rest))
         for claim in [claim for claim in subscription.claims.values() if claim.dirty]:
             claim.dirty = False
             if claim.remaining:
@@ -339,6 +379,11 @@ class Cache:
             else:
                 del subscription.claims[claim.id]
                 self._db.execute(text.DROP_CLAIM, (id, claim.id))
+
+
+def _rest(reading: Reading) -> tuple[int | None, int, str | None]:
+    later = msgspec.json.encode(reading.later).decode() if reading.later else None
+    return reading.until, reading.until_position, later
 
 
 def _lane(id: int, row: Sequence[int] | None) -> Lane:

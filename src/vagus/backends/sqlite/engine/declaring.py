@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vagus.backend import End, First, GroupSpec, Inbox, SeekTo, Start, Topic, TopicSpec
+from vagus.backend import After, End, First, GroupSpec, Inbox, Start, Steering, Topic, TopicSpec
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Log, Reading, Subscription, Team, hearing
-from vagus.backends.sqlite.engine.news import News
+from vagus.backends.sqlite.engine.cache import Cache, Log, News, Subscription, Team, hearing
+from vagus.backends.sqlite.engine.reading import Reading, starting_point
 from vagus.backends.sqlite.engine.settling import Settling
-from vagus.backends.sqlite.engine.start import starting_point
-from vagus.errors import GroupConflict, InvalidArgument
+from vagus.errors import InvalidArgument
+from vagus.ledger.log import log_name
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import LANES, floor
+from vagus.ledger.steering import Kind, began, check_declared
 
 
 class Declaring:
@@ -73,35 +74,50 @@ class Declaring:
         self._cache.raise_catalogue()
 
     def _listen(self, team: Team, log: Log, start: Start, now: float) -> None:
-        """Make the team's subscriptions read `log`, or read it no more, as its patterns say."""
+        """Make those of the team's subscriptions that read on read `log`, or all read it no more, by its patterns."""
         if log.name.startswith("$"):
             return
-        heard = team.hears(log.name)
-        if heard and not log.heard:
+        if not team.hears(log.name):
+            for id in [id for id in team.subscriptions.values() if id in log.readers]:
+                self._remove_log(self._cache.subscription(id), log)
+            return
+        self.hear(log)
+        for subscription in self.readers(team):
+            self._add_log(subscription, log, start, now)
+
+    def hear(self, log: Log) -> None:
+        """Note that somebody reads `log`, so that puts are not refused."""
+        if not log.heard:
             log.heard = True
             self._write_log(log)
-        for id in team.subscriptions.values():
-            if heard:
-                self._add_log(self._cache.subscription(id), log, start, now)
-            elif id in log.readers:
-                self._remove_log(self._cache.subscription(id), log)
+
+    def readers(self, team: Team) -> list[Subscription]:
+        """Return the subscriptions that read the topics on, under the present steering."""
+        return [self._cache.subscription(id) for id in team.of_kind(team.kind).values()]
+
+    def topics_of(self, team: Team) -> list[Log]:
+        """Return the topics that a team listens to."""
+        return [log for log in self._cache.logs.values() if not log.name.startswith("$") and team.hears(log.name)]
 
     def _add_log(self, subscription: Subscription, log: Log, start: Start, now: float) -> None:
-        log.readers.add(subscription.id)
         for id in log.lane_ids():
-            if id not in subscription.readings:
-                lane = self._cache.lane(id)
-                passed, position = starting_point(self._db, lane, start, now)
-                subscription.readings[id] = Reading(lane, passed, passed, position, dirty=True)
-                subscription.dirty = True
-                self._news.subscriptions.add(subscription.id)
+            self._add_lane(subscription, log, id, start, now)
+
+    def _add_lane(self, subscription: Subscription, log: Log, id: int, start: Start, now: float) -> None:
+        log.readers.add(subscription.id)
+        if id not in subscription.readings:
+            lane = self._cache.lane(id)
+            passed, position = starting_point(self._db, lane, start, now)
+            subscription.readings[id] = Reading(lane, passed, passed, position, dirty=True)
+            subscription.dirty = True
+            self._news.subscriptions.add(subscription.id)
 
     def _remove_log(self, subscription: Subscription, log: Log) -> None:
         """Stop reading: what was unread is skipped, what was handed out stays where it is."""
         log.readers.discard(subscription.id)
         for id in [id for id in subscription.readings if id // LANES == log.id]:
             reading = subscription.readings.pop(id)
-            subscription.matched += reading.lane.count - reading.start
+            subscription.matched += reading.entered
             subscription.skipped += reading.ready
             self._db.execute(text.DROP_READING, (subscription.id, id))
         self._settling.offer_all(subscription)
@@ -112,12 +128,7 @@ class Declaring:
         """Make topics and groups exist; looks for conflicts before anything is written."""
         for wanted in groups:
             known = self._cache.teams.get(wanted.name)
-            if known is not None and known.spec.mode != wanted.mode:
-                raise GroupConflict(
-                    f"group {wanted.name!r} delivers {known.spec.mode!r},"
-                    f" it cannot be declared to deliver {wanted.mode!r}",
-                    hint=f"declare it with deliver={known.spec.mode!r}, or: vagus groups drop {wanted.name}",
-                )
+            check_declared(wanted, known.spec if known else None, known.cuts if known else ())
         for spec in topics:
             self._declare_topic(spec, now)
         for wanted in groups:
@@ -125,45 +136,82 @@ class Declaring:
 
     def _declare_group(self, spec: GroupSpec, now: float) -> None:
         team = self._cache.teams.get(spec.name)
-        if team is not None and msgspec.structs.replace(team.spec, start=spec.start) == spec:
-            return
-        values = (spec.lease_s, spec.ordered, spec.forget_after_s)
-        patterns = msgspec.json.encode(spec.patterns).decode()
         if team is None:
-            self._db.execute(text.ADD_TEAM, (spec.name, patterns, spec.mode, spec.start, *values, now))
-            team = Team(self._db.connection.last_insert_rowid(), spec, hearing(spec.patterns), {})
-            self._cache.teams[spec.name] = self._cache.teams_by_id[team.id] = team
-        else:
-            self._db.execute(text.SET_TEAM, (patterns, spec.start, *values, team.id))
-            for id in team.subscriptions.values() if spec.ordered != team.spec.ordered else ():
-                self._settling.set_ordered(self._cache.subscription(id), spec.ordered, now)
-                self._news.subscriptions.add(id)
-            team.spec, team.hears = spec, hearing(spec.patterns)
-        for name in (f"$inbox.{spec.name}", f"$dead.{spec.name}"):
-            if name not in self._cache.logs:
-                self.create_log(TopicSpec(name=name), heard=True)
-        if spec.mode == "once" and not team.subscriptions:
-            self.subscribe(team, None, now)
+            team = self._make_team(spec, now)
+        elif not self._change_team(team, spec, now):
+            return
         start = First() if spec.start == "first" else End()
         for log in list(self._cache.logs.values()):
             self._listen(team, log, start, now)
         self._cache.raise_catalogue()
 
-    def subscribe(self, team: Team, member: str | None, now: float) -> Subscription:
-        """Make the subscription of a team, or of a member of it."""
-        self._db.execute(text.ADD_SUBSCRIPTION, (team.id, member))
+    def _make_team(self, spec: GroupSpec, now: float) -> Team:
+        patterns = msgspec.json.encode(spec.patterns).decode()
+        values = (spec.start, spec.lease_s, spec.ordered, spec.forget_after_s, now)
+        self._db.execute(text.ADD_TEAM, (spec.name, patterns, spec.mode, spec.pick, *values))
+        id = self._db.connection.last_insert_rowid()
+        team = Team(id, spec, hearing(spec.patterns), Steering(spec.mode, spec.pick))
+        self._cache.teams[spec.name] = self._cache.teams_by_id[team.id] = team
+        if f"$dead.{spec.name}" not in self._cache.logs:
+            self.create_log(TopicSpec(name=f"$dead.{spec.name}"), heard=True)
+        if team.kind != "own":
+            self._add_log(self.subscribe(team, team.kind), self.inbox(team), First(), now)
+        return team
+
+    def _change_team(self, team: Team, spec: GroupSpec, now: float) -> bool:
+        """Take a new declaration, in which mode and pick are left alone; return whether anything is new in it."""
+        known = team.spec
+        spec = msgspec.structs.replace(spec, mode=known.mode, pick=known.pick)
+        if msgspec.structs.replace(known, start=spec.start) == spec:
+            return False
+        patterns = msgspec.json.encode(spec.patterns).decode()
+        values = (patterns, spec.start, spec.lease_s, spec.ordered, spec.forget_after_s)
+        self._db.execute(text.SET_TEAM, (*values, team.id))
+        for id in team.subscriptions.values() if spec.ordered != known.ordered else ():
+            self._settling.set_ordered(self._cache.subscription(id), spec.ordered, now)
+            self._news.subscriptions.add(id)
+        team.spec, team.hears = spec, hearing(spec.patterns)
+        return True
+
+    def subscribe(self, team: Team, kind: Kind, member: str | None = None) -> Subscription:
+        """Make a subscription that reads nothing yet; `member` for those that are a member's."""
+        self._db.execute(text.ADD_SUBSCRIPTION, (team.id, kind, member))
         subscription = self._cache.subscription(self._db.connection.last_insert_rowid())
-        team.subscriptions[member] = subscription.id
-        inbox = Inbox(team.spec.name, member)
-        name = f"$inbox.{inbox.group}" if member is None else f"$inbox.{inbox.group}/{member}"
-        log = self._cache.logs.get(name) or self.create_log(TopicSpec(name=name), heard=True)
-        self._add_log(subscription, log, First(), now)
-        start = First() if team.spec.start == "first" else End()
-        for log in self._cache.logs.values():
-            if not log.name.startswith("$") and team.hears(log.name):
-                self._add_log(subscription, log, start, now)
+        team.subscriptions[kind, member] = subscription.id
         self._cache.raise_catalogue()
         return subscription
+
+    def subscribe_member(self, team: Team, kind: Kind, member: str, now: float) -> Subscription:
+        """Make a member's own subscription, or its inbox, and let it read what is put there for it."""
+        subscription = self.subscribe(team, kind, member)
+        self._add_log(subscription, self.inbox(team, member, moved=kind == "inbox"), First(), now)
+        return subscription
+
+    def seat(self, team: Team, member: str, now: float, *, joins: bool = False) -> None:
+        """Make what a member takes from under the present steering; one that `joins` an `all` starts now."""
+        if team.kind == "own" and ("own", member) not in team.subscriptions:
+            made = self.subscribe_member(team, "own", member, now)
+            if joins:
+                self.read_topics(team, made, now)
+        if team.kind == "ingress" and ("inbox", member) not in team.subscriptions:
+            self.subscribe_member(team, "inbox", member, now)
+
+    def inbox(self, team: Team, member: str | None = None, *, moved: bool = False) -> Log:
+        """Return the log of an inbox, made if need be; `moved`: of what was dispatched to the member."""
+        name = _inbox_name(team, member, moved=moved)
+        log = self._cache.logs.get(name) or self.create_log(TopicSpec(name=name), heard=True)
+        self.hear(log)
+        return log
+
+    def read_topics(self, team: Team, subscription: Subscription, now: float) -> None:
+        """Let a new member of `all` read as the group's `start` says; what is older than `all` itself is not for it."""
+        cut = began(team.cuts, Steering(team.spec.mode, team.spec.pick))
+        for log in self.topics_of(team):
+            ends = cut.ends.get(log.name, ()) if cut else ()
+            for number, id in enumerate(log.lane_ids()):
+                first = After(ends[number]) if number < len(ends) else First()
+                self._add_lane(subscription, log, id, first if team.spec.start == "first" else End(), now)
+        self._cache.raise_catalogue()
 
     def team(self, name: str) -> Team:
         """Return the team of that name; raises `InvalidArgument` when there is none."""
@@ -171,36 +219,6 @@ class Declaring:
         if team is None:
             raise InvalidArgument(f"no group {name!r} was declared", hint="declare it first, or see: vagus groups")
         return team
-
-    # --- moving ------------------------------------------------------------------------------------------------------
-
-    def seek(self, group: str, change: SeekTo, now: float) -> None:
-        """Move cursors: back raises the generation of what lies between, forward skips it."""
-        team = self.team(group)
-        for member, id in team.subscriptions.items():
-            if change.member is None or change.member == member:
-                subscription = self._cache.subscription(id)
-                for reading in self._topics_of(subscription, change.topic):
-                    self._move(subscription, reading, change, now)
-                self._settling.offer_all(subscription)
-                self._news.subscriptions.add(id)
-
-    def _topics_of(self, subscription: Subscription, only: str | None) -> list[Reading]:
-        """Return the cursors on topics, or on `only`; the inbox is not replayed."""
-        named = [(self._cache.logs_by_id[r.lane.id // LANES].name, r) for r in subscription.readings.values()]
-        return [r for name, r in named if not name.startswith("$inbox.") and only in (None, name)]
-
-    def _move(self, subscription: Subscription, reading: Reading, change: SeekTo, now: float) -> None:
-        passed, position = starting_point(self._db, reading.lane, change.start, now)
-        if passed > reading.passed and not change.skip:
-            return
-        if passed < reading.passed:
-            subscription.replayed += reading.passed - passed
-            reading.replayed = max(reading.replayed, reading.position)
-            reading.generation = max(reading.generation + 1, change.generation)
-        else:
-            subscription.skipped += passed - reading.passed
-        reading.passed, reading.position, reading.dirty = passed, position, True
 
     # --- removing ----------------------------------------------------------------------------------------------------
 
@@ -214,7 +232,8 @@ class Declaring:
                 self._drop_team(team)
             else:
                 self._db.execute(text.DROP_MEMBER, (team.id, target.member))
-                self.unsubscribe(team, target.member)
+                self.unsubscribe(team, "own", target.member)
+                self.clear_inbox(team, target.member)
         self._cache.raise_catalogue()
         self._news.everybody = True
 
@@ -253,28 +272,58 @@ class Declaring:
             self._settling.free_key(subscription, key)
 
     def _drop_team(self, team: Team) -> None:
-        for member in list(team.subscriptions):
-            self.unsubscribe(team, member)
-        for name in (f"$inbox.{team.spec.name}", f"$dead.{team.spec.name}"):
+        for kind, member in list(team.subscriptions):
+            self.unsubscribe(team, kind, member)
+        for name in (_inbox_name(team), f"$dead.{team.spec.name}"):
             if name in self._cache.logs:
                 self._drop_log(self._cache.logs[name])
         for row in self._db.rows(text.MEMBERS, (team.id,)):
             self._db.execute(text.DROP_MEMBER, (team.id, row[0]))
-        self._db.execute(text.DROP_TEAM, (team.id,))
+        for sql in text.DROP_TEAM:
+            self._db.execute(sql, (team.id,))
         self._cache.teams.pop(team.spec.name)
         self._cache.teams_by_id.pop(team.id)
 
-    def unsubscribe(self, team: Team, member: str | None) -> None:
-        """Remove a subscription with all that it holds, and a member's own inbox."""
-        id = team.subscriptions.pop(member, None)
+    def unsubscribe(self, team: Team, kind: Kind, member: str | None) -> None:
+        """Remove a subscription with all that it holds, and the inbox that it alone reads."""
+        id = team.subscriptions.pop((kind, member), None)
         if id is None:
             return
         for sql in text.DROP_OWNED:
             self._db.execute(sql, (id,))
         self._db.execute(text.DROP_SUBSCRIPTION, (id,))
         self._cache.drop_subscription(id)
-        inbox = self._cache.logs.get(f"$inbox.{team.spec.name}/{member}")
+        inbox = self._cache.logs.get(_inbox_name(team, member, moved=kind == "inbox"))
         if member is not None and inbox is not None:
             self._drop_log(inbox)
         self._cache.raise_catalogue()
         self._news.everybody = True
+
+    def is_empty(self, subscription: Subscription) -> bool:
+        """Return whether nothing lies in an inbox, and nothing is to come that is known of."""
+        if subscription.held or subscription.waiting or subscription.parked:
+            return False
+        return not (any(reading.ready for reading in subscription.readings.values()) or self.coming(subscription))
+
+    def coming(self, subscription: Subscription) -> int:
+        """Return how many events were put with a delay that is not over, and wait outside of their logs."""
+        logs = {reading.lane.id // LANES for reading in subscription.readings.values()}
+        return sum(self._db.number(text.SCHEDULED_IN, (log,)) + self._cache.pending_scheduled(log) for log in logs)
+
+    def clear_inbox(self, team: Team, member: str) -> None:
+        """Forget the inbox of a member that is not there, if it is empty; what it counted, the group has done."""
+        id, ingress = team.subscriptions.get(("inbox", member)), team.subscriptions.get(("ingress", None))
+        if id is None or ingress is None:
+            return
+        inbox, group = self._cache.subscription(id), self._cache.subscription(ingress)
+        if not self.is_empty(inbox):
+            return
+        for name in ("acked", "dead", "discarded", "expired", "cancelled", "skipped", "moved", "lost"):
+            setattr(group, name, getattr(group, name) + getattr(inbox, name))
+        group.dirty = True
+        self.unsubscribe(team, "inbox", member)
+
+
+def _inbox_name(team: Team, member: str | None = None, *, moved: bool = False) -> str:
+    name = log_name(Inbox(team.spec.name, member))
+    return f"{name}/moved" if moved else name

@@ -9,15 +9,15 @@ import msgspec
 
 from vagus.backend import Outcome, SettleOutcome, Unit
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache
+from vagus.backends.sqlite.engine.cache import Cache, News
 from vagus.backends.sqlite.engine.declaring import Declaring
 from vagus.backends.sqlite.engine.keeping import Keeping
 from vagus.backends.sqlite.engine.members import Members
-from vagus.backends.sqlite.engine.news import News
-from vagus.backends.sqlite.engine.putting import UNTRIED, Planned, Putting
+from vagus.backends.sqlite.engine.putting import UNTRIED, Planned, Putting, arrived
 from vagus.backends.sqlite.engine.seeing import Seeing
 from vagus.backends.sqlite.engine.settling import Settling
 from vagus.backends.sqlite.engine.state import State
+from vagus.backends.sqlite.engine.switching import Switching
 from vagus.backends.sqlite.engine.taking import Taking
 
 _SETTLED = Outcome(True, (), ("done",))
@@ -45,18 +45,23 @@ class Engine:
         self.keeping = Keeping(db, self.cache, keep_s)
         self.declaring = Declaring(db, self.cache, self.settling, self.news)
         self.putting = Putting(db, self.cache, self.declaring, self.keeping, self.news)
+        self.switching = Switching(db, self.cache, self.declaring, self.settling, self.news)
         self.taking = Taking(db, self.cache, self.settling)
         self.members = Members(db, self.cache, self.declaring, self.settling)
         self.state = State(db, self.news)
-        self.seeing = Seeing(db, self.cache)
+        self.seeing = Seeing(db, self.cache, self.declaring)
 
     def commit(self, units: Sequence[Unit], now: float) -> list[Outcome]:
         """Carry out the units, in their order; one that is refused blocks no other."""
         self.settling.begin(units)
         self.putting.begin()
         verdicts = [self._consider(unit, now) for unit in units]
-        self.settling.carry_out(now)
+        # What is new is stored before what is old is let go.
         self.putting.store(now)
+        for verdict in verdicts:
+            if type(verdict) is _Accepted and verdict.plans and verdict.unit.settles:
+                self.settling.keep_places(verdict.unit.settles, arrived(verdict.plans))
+        self.settling.carry_out(now)
         return [verdict if type(verdict) is Outcome else _outcome(verdict) for verdict in verdicts]  # type: ignore[arg-type]
 
     def _consider(self, unit: Unit, now: float) -> _Verdict:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Lane, Log, Subscription
+from vagus.backends.sqlite.engine.cache import Cache, Log, Subscription
+from vagus.backends.sqlite.engine.reading import Lane
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import LANES, POSITION_MASK, floor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vagus.backend import Member
+from vagus.backend import Inbox, Ingress, Member, Source
 from vagus.backends.sqlite.database import Database
 from vagus.backends.sqlite.engine.cache import Cache, Subscription, Team
 from vagus.backends.sqlite.engine.declaring import Declaring
@@ -23,23 +23,21 @@ class Members:
         self._settling = settling
 
     def attach(self, group: str, member: Member, now: float) -> None:
-        """Let `member` join; in `all` its subscription is made if it is new."""
+        """Let `member` join; what it takes from under the present steering is made if it is new."""
         team = self._declaring.team(group)
         self._db.execute(text.SET_MEMBER, (team.id, member.name, member.named, now))
         self._db.execute(text.BUSY_TEAM, (team.id,))
-        if team.spec.mode == "all":
-            id = self._not_forgotten(team, member.name, now)
-            if id is None:
-                self._declaring.subscribe(team, member.name, now)
-            else:
-                self._set_away(id, None)
+        id = self._not_forgotten(team, member.name, now)
+        if id is not None:
+            self._set_away(id, None)
+        self._declaring.seat(team, member.name, now, joins=True)
 
     def _not_forgotten(self, team: Team, member: str, now: float) -> int | None:
         """Return the subscription that waits for `member`; one that waited too long is forgotten now at the latest."""
-        id = team.subscriptions.get(member)
+        id = team.subscriptions.get(("own", member))
         since = None if id is None else self._cache.subscription(id).away_since
         if since is not None and since + team.spec.forget_after_s <= now:
-            self._declaring.unsubscribe(team, member)
+            self._declaring.unsubscribe(team, "own", member)
             return None
         return id
 
@@ -49,11 +47,25 @@ class Members:
             subscription.away_since = since
             subscription.dirty = True
 
-    def subscription(self, group: str, member: str) -> Subscription | None:
-        """Return the subscription that `member` takes from; None when there is none (any more)."""
-        team = self._cache.teams.get(group)
-        id = team.subscriptions.get(member if team.spec.mode == "all" else None) if team else None
-        return None if id is None else self._cache.subscription(id)
+    def sources(self, source: Source, member: str) -> list[Subscription]:
+        """Return the subscriptions that `member` takes from on a seat; none when there is none (any more)."""
+        team = self._cache.teams.get(source.group)
+        return [self._cache.subscription(id) for id in team.sources(source, member)] if team else []
+
+    def is_seated(self, source: Source, member: str) -> bool:
+        """Return whether a seat has what it takes from; without, its member has to join anew, or the group is gone."""
+        team = self._cache.teams.get(source.group)
+        return team is not None and team.is_seated(source, member)
+
+    def is_emptied(self, source: Source) -> bool:
+        """Return whether this is the seat of whoever empties an inbox, its member is gone, and nothing is left."""
+        team = self._cache.teams.get(source.group)
+        if team is None or isinstance(source, Ingress) or source.member is None:
+            return False
+        id = team.subscriptions.get(("inbox", source.member))
+        if self.is_there(source.group, source.member):
+            return False
+        return id is None or self._declaring.is_empty(self._cache.subscription(id))
 
     def is_there(self, group: str, member: str) -> bool:
         """Return whether `member` is on the list of a group that exists."""
@@ -66,46 +78,51 @@ class Members:
         if team is None:
             return
         self._db.execute(text.SEE_MEMBER, (now, team.id, member.name))
-        if not self._db.changes or self.subscription(group, member.name) is None:
+        if not self._db.changes or not team.is_seated(Inbox(group), member.name):
             self.attach(group, member, now)
 
-    def leave(self, group: str, member: Member, now: float) -> None:
-        """End a membership: what it holds goes back; an anonymous member of `all` is forgotten."""
-        team = self._cache.teams.get(group)
+    def leave(self, source: Source, member: Member, now: float) -> None:
+        """Give up a seat: what it holds goes back; an anonymous member's own subscription is forgotten."""
+        team = self._cache.teams.get(source.group)
         if team is None:
             return
-        self._db.execute(text.DROP_MEMBER, (team.id, member.name))
-        if not self._db.changes:
-            return
-        self._db.execute(text.IDLE_TEAM, (now, team.id))
-        subscription = self.subscription(group, member.name)
-        if team.spec.mode == "all" and not member.named:
-            self._declaring.unsubscribe(team, member.name)
-        elif subscription is not None:
+        if source == Inbox(source.group):
+            self._db.execute(text.DROP_MEMBER, (team.id, member.name))
+            if not self._db.changes:
+                return
+            self._db.execute(text.IDLE_TEAM, (now, team.id))
+            self._give_up(team, member.name, named=member.named, seen=now)
+        for subscription in self.sources(source, member.name):
             self._settling.hand_back(subscription, member.name, now)
-            if team.spec.mode == "all":
-                self._set_away(subscription.id, now)
+        if source == Inbox(source.group):
+            self._declaring.clear_inbox(team, member.name)
 
     def expire(self, now: float) -> None:
-        """Give up members that were silent for too long, and forget those away for too long."""
+        """Give up members that were silent for too long, forget those away for too long, and inboxes left empty."""
         for id, name, named, seen in self._db.rows(text.SILENT_MEMBERS, (MISSED_LEASES, now)):
-            team = self._cache.teams_by_id[id]
             self._db.execute(text.DROP_MEMBER, (id, name))
             self._db.execute(text.IDLE_TEAM, (now, id))
-            if team.spec.mode == "all":
-                self._give_up(team, name, named=bool(named), seen=seen)
+            self._give_up(self._cache.teams_by_id[id], name, named=bool(named), seen=seen)
         for (id,) in self._db.rows(text.FORGOTTEN, (now,)):
             gone = self._cache.subscription(id)
-            self._declaring.unsubscribe(self._cache.teams_by_id[gone.team], gone.member)
+            self._declaring.unsubscribe(self._cache.teams_by_id[gone.team], "own", gone.member)
+        for inbox in self._left_empty():
+            self._declaring.clear_inbox(self._cache.teams_by_id[inbox.team], inbox.member or "")
+
+    def _left_empty(self) -> list[Subscription]:
+        inboxes = [self._cache.subscription(id) for (id,) in self._db.rows(text.LONELY)]
+        return [inbox for inbox in inboxes if self._declaring.is_empty(inbox)]
 
     def _give_up(self, team: Team, member: str, *, named: bool, seen: float) -> None:
-        id = team.subscriptions.get(member)
+        id = team.subscriptions.get(("own", member))
         if id is not None and named:
             self._set_away(id, seen)
         else:
-            self._declaring.unsubscribe(team, member)
+            self._declaring.unsubscribe(team, "own", member)
 
     def wants_expiry(self, now: float) -> bool:
         """Return whether there is anybody to give up or to forget; a look that writes nothing."""
         silent = self._db.row(text.SILENT_MEMBERS, (MISSED_LEASES, now))
-        return silent is not None or self._db.row(text.FORGOTTEN, (now,)) is not None
+        if silent is not None or self._db.row(text.FORGOTTEN, (now,)) is not None:
+            return True
+        return bool(self._left_empty())

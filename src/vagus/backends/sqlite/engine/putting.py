@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -12,10 +12,11 @@ import msgspec
 
 from vagus.backend import Dead, Inbox, Position, Put, PutOutcome, Target, Topic, TopicSpec
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Lane, Log
+from vagus.backends.sqlite.engine.cache import Cache, Log, News
 from vagus.backends.sqlite.engine.declaring import Declaring
 from vagus.backends.sqlite.engine.keeping import Keeping
-from vagus.backends.sqlite.engine.news import News
+from vagus.backends.sqlite.engine.reading import Lane
+from vagus.ledger.log import log_name, log_of
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import LANES, floor, lane_id, pack_extra, unpack_extra
 
@@ -34,20 +35,6 @@ class Planned(msgspec.Struct, eq=False, gc=False):
 
     put: Put
     outcome: PutOutcome = UNTRIED
-
-
-def log_name(target: Target) -> str:
-    """Return the name of the log behind a target."""
-    if isinstance(target, Topic):
-        return target.name
-    if isinstance(target, Inbox):
-        return inbox_name(target.group, target.member)
-    return f"$dead.{target.group}"
-
-
-def inbox_name(group: str, member: str | None) -> str:
-    """Return the name of a group's or a member's inbox."""
-    return f"$inbox.{group}" if member is None else f"$inbox.{group}/{member}"
 
 
 class Putting:
@@ -73,7 +60,7 @@ class Putting:
 
     def refusals(self, puts: Sequence[Put]) -> list[PutOutcome] | None:
         """Return what each put of a unit comes to when one is refused; None when none is."""
-        if all(self._is_open(target) for target, _ in groupby(puts, key=_target)):
+        if all(self._is_open(target, run) for target, run in groupby(puts, key=_target)):
             return None
         outcomes = [self._verdict(put) for put in puts]
         for index in self._overflow(puts):
@@ -82,13 +69,15 @@ class Putting:
             return [outcome if outcome.status == "refused" else UNTRIED for outcome in outcomes]
         return None
 
-    def _is_open(self, target: Target) -> bool:
-        """Return whether a put to `target` cannot be refused: it is heard, and has no bound."""
+    def _is_open(self, target: Target, run: Iterable[Put]) -> bool:
+        """Return whether puts to `target` cannot be refused: it is heard, and has no bound."""
+        if type(target) is Inbox:
+            return all((log := self._cache.logs.get(log_of(put))) is not None and log.heard for put in run)
         log = self._cache.logs.get(log_name(target))
         return log is not None and log.heard and log.spec.max_events is None
 
     def _verdict(self, put: Put) -> PutOutcome:
-        log = self._cache.logs.get(log_name(put.target))
+        log = self._cache.logs.get(log_of(put))
         if log is not None and log.heard:
             return UNTRIED
         if isinstance(put.target, Topic) and not self._declaring.hearers(put.target.name):
@@ -127,6 +116,10 @@ class Putting:
         """Plan the puts of a unit that is carried out."""
         plans = [Planned(put) for put in puts]
         for target, run in groupby(plans, key=_planned_target):
+            if type(target) is Inbox:
+                for name, part in groupby(run, key=_planned_log):
+                    self._plan(self._cache.logs[name], list(part))
+                continue
             log = self._cache.logs.get(log_name(target)) or self._new_log(target)
             if log.heard:
                 self._plan(log, list(run))
@@ -283,12 +276,21 @@ class Putting:
             self._cache.tally(log.id, **{put.entry: 1})
 
     def _count_discarded(self, target: Target) -> None:
+        """Count a letter as discarded where it was counted as dead: who it was dispatched to is not known any more."""
         team = self._cache.teams.get(target.group) if isinstance(target, Dead) else None
-        id = team.subscriptions.get(target.member) if team and isinstance(target, Dead) else None
-        if id is not None:
-            subscription = self._cache.subscription(id)
-            subscription.discarded += 1
-            subscription.dirty = True
+        if team is None or not isinstance(target, Dead):
+            return
+        ids = [team.subscriptions.get(("own", target.member))]
+        if target.member is None:
+            inboxes = sorted(team.of_kind("inbox").items(), key=lambda one: one[0] or "")
+            first = [team.subscriptions.get(("shared", None)), team.subscriptions.get(("ingress", None))]
+            ids = [*first, *(id for _, id in inboxes)]
+        candidates = [self._cache.subscription(id) for id in ids if id is not None]
+        for subscription in candidates:
+            if subscription.dead > subscription.discarded or subscription is candidates[-1]:
+                subscription.discarded += 1
+                subscription.dirty = True
+                return
 
     # --- what was scheduled ------------------------------------------------------------------------------------------
 
@@ -318,6 +320,16 @@ class Putting:
 
 _target = attrgetter("target")
 _planned_target = attrgetter("put.target")
+
+
+def _planned_log(plan: Planned) -> str:
+    return log_of(plan.put)
+
+
+def arrived(plans: Iterable[Planned]) -> list[tuple[str, str | None]]:
+    """Return group and key of what was moved into inboxes, where it holds its key's place."""
+    stored = [plan.put for plan in plans if plan.outcome.status == "stored" and plan.put.entry == "moved"]
+    return [(put.target.group, put.key) for put in stored if isinstance(put.target, Inbox)]
 
 
 def _is_delayed(plan: Planned) -> bool:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from itertools import islice
 
-from vagus.backend import Catalogue, End, Figures, GroupInfo, MemberInfo, Record, Start, Steering, TopicInfo
+from vagus.backend import Catalogue, End, Figures, GroupInfo, Inbox, MemberInfo, Record, Start, TopicInfo
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Log, Reading, Subscription, Team
-from vagus.backends.sqlite.engine.start import starting_point
+from vagus.backends.sqlite.engine.cache import Cache, Log, Subscription, Team
+from vagus.backends.sqlite.engine.declaring import Declaring
+from vagus.backends.sqlite.engine.reading import Reading, starting_point
+from vagus.ledger.log import log_name
 from vagus.ledger.sql import text
 from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK, floor, unpack_extra
 from vagus.message import Envelope
+
+_COUNTED = (
+    "replayed", "acked", "dead", "discarded", "expired", "cancelled", "skipped", "trimmed", "held", "waiting", "parked",
+    "lost",
+)  # fmt: skip
 
 
 class Seeing:
     """Looks at what is there."""
 
-    def __init__(self, db: Database, cache: Cache) -> None:
+    def __init__(self, db: Database, cache: Cache, declaring: Declaring) -> None:
         self._db = db
         self._cache = cache
+        self._declaring = declaring
 
     # --- records -----------------------------------------------------------------------------------------------------
 
@@ -51,36 +60,32 @@ class Seeing:
     # --- books -------------------------------------------------------------------------------------------------------
 
     def stats(self, team: Team, now: float) -> list[Figures]:
-        """Return the books of a group."""
-        return [self._figures(team, self._cache.subscription(id), now) for id in team.subscriptions.values()]
+        """Return the books of a group: of what is shared, and of each member."""
+        members: dict[str | None, list[Subscription]] = {}
+        for (_, member), id in team.subscriptions.items():
+            members.setdefault(member, []).append(self._cache.subscription(id))
+        return [self._figures(team, mine, now) for mine in members.values()]
 
-    def _figures(self, team: Team, subscription: Subscription, now: float) -> Figures:
-        member = subscription.member
-        name = f"$inbox.{team.spec.name}" if member is None else f"$inbox.{team.spec.name}/{member}"
-        inbox = self._cache.logs.get(name)
+    def _figures(self, team: Team, subscriptions: Sequence[Subscription], now: float) -> Figures:
+        """Return the books of subscriptions as one."""
+        member = subscriptions[0].member
+        inbox = self._cache.logs.get(log_name(Inbox(team.spec.name, member)))
         moved, redriven, replayed = (self._db.row(text.ENTRIES, (inbox.id,)) if inbox else None) or (0, 0, 0)
-        readings = subscription.readings.values()
-        entered = subscription.matched + sum(reading.lane.count - reading.start for reading in readings)
+        readings = [reading for one in subscriptions for reading in one.readings.values()]
+        entered = sum(_entered(one) for one in subscriptions if one.kind != "inbox")
         oldest = [at for reading in readings if reading.ready and (at := self._first_at(reading)) is not None]
+        counts = {name: sum(getattr(one, name) for one in subscriptions) for name in _COUNTED}
+        counts["dead"] -= counts["discarded"]
+        counts["replayed"] += replayed
+        counts["waiting"] += sum(self._declaring.coming(one) for one in subscriptions if one.kind == "inbox")
         return Figures(
             group=team.spec.name,
             member=member,
             matched=entered - redriven - replayed - moved,
             redriven=redriven,
-            replayed=replayed + subscription.replayed,
-            acked=subscription.acked,
-            dead=subscription.dead - subscription.discarded,
-            discarded=subscription.discarded,
-            expired=subscription.expired,
-            cancelled=subscription.cancelled,
-            skipped=subscription.skipped,
-            trimmed=subscription.trimmed,
-            held=subscription.held,
-            waiting=subscription.waiting,
-            parked=subscription.parked,
             ready=sum(reading.ready for reading in readings),
-            lost=subscription.lost,
             oldest_s=now - min(oldest) if oldest else None,
+            **counts,
         )
 
     def _first_at(self, reading: Reading) -> float | None:
@@ -112,17 +117,29 @@ class Seeing:
 
     def _group(self, team: Team, now: float) -> GroupInfo:
         held: dict[str, int] = {}
-        for id in team.subscriptions.values():
-            for claim in self._cache.subscription(id).claims.values():
+        for (kind, _), id in team.subscriptions.items():
+            for claim in self._cache.subscription(id).claims.values() if kind != "ingress" else ():
                 held[claim.member] = held.get(claim.member, 0) + claim.remaining
         members = tuple(
             MemberInfo(name=name, named=bool(named), seen_s=now - seen, held=held.get(name, 0))
             for name, named, seen in self._db.rows(text.MEMBERS, (team.id,))
         )
+        there = {member.name for member in members}
+        orphans = [member for member in team.of_kind("inbox") if member and member not in there]
         idle = self._db.row(text.IDLE_SINCE, (team.id,))
         return GroupInfo(
             spec=team.spec,
             members=members,
             idle_s=None if idle is None or idle[0] is None else now - idle[0],
-            steering=Steering(team.spec.mode),
+            steering=team.steering,
+            cuts=team.cuts,
+            orphans=tuple(sorted(name for name in orphans if not self._is_empty(team, name))),
         )
+
+    def _is_empty(self, team: Team, member: str) -> bool:
+        return self._declaring.is_empty(self._cache.subscription(team.subscriptions["inbox", member]))
+
+
+def _entered(subscription: Subscription) -> int:
+    """Return how many events its logs gave out positions for, for it to read."""
+    return subscription.matched + sum(reading.entered for reading in subscription.readings.values())

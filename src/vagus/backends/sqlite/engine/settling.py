@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from vagus.backend import Release, Settle, SettleOutcome, Token, Unit
+from vagus.backend import Done, Release, Settle, SettleOutcome, Token, Unit
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Claim, Subscription
-from vagus.backends.sqlite.engine.news import News
+from vagus.backends.sqlite.engine.cache import Cache, Claim, News, Subscription
 from vagus.ledger.sql import text
-from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK
+from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK, unpack_extra
 
 _LATER = Release()
+_MOVED = Done("moved")
 
 
 class Ticket(msgspec.Struct, eq=False, gc=False):
-    """What a member shows to settle: the claim under which it was handed the event. An extension may renew it."""
+    """What a member shows to settle: the claim under which it was handed the event. An extension may renew it.
+
+    `moved`: it lies in an inbox, and its key's place is held where it was moved from.
+    """
 
     subscription: int
     place: int
     claim: int
     key: str | None
+    moved: bool = False
 
 
 Held: TypeAlias = dict[int, int]
@@ -40,6 +44,7 @@ class Settling:
         self._news = news
         self._held: dict[int, Held] = {}
         self._done: dict[int, list[Settle]] = defaultdict(list)
+        self._moving: set[int] = set()
         self._renewed: list[tuple[Ticket, int]] = []
 
     # --- the fence ---------------------------------------------------------------------------------------------------
@@ -48,6 +53,7 @@ class Settling:
         """Look up the claims of everything that these units want to settle."""
         self._held.clear()
         self._done.clear()
+        self._moving.clear()
         places: dict[int, list[int]] = defaultdict(list)
         for unit in units:
             for settle in unit.settles:
@@ -87,6 +93,15 @@ class Settling:
         self._held[token.subscription][token.place] = 0
         return True
 
+    def keep_places(self, settles: Sequence[Settle], arrived: list[tuple[str, str | None]]) -> None:
+        """Let those of a unit's settles keep their keys' places that were moved, as group and key of `arrived` show."""
+        for settle in settles if arrived else ():
+            token: Ticket = settle.token
+            team = self._cache.teams_by_id[self._cache.subscription(token.subscription).team]
+            if settle.action == _MOVED and (team.spec.name, token.key) in arrived:
+                arrived.remove((team.spec.name, token.key))
+                self._moving.add(id(token))
+
     # --- carrying out ------------------------------------------------------------------------------------------------
 
     def carry_out(self, now: float) -> None:
@@ -103,7 +118,7 @@ class Settling:
 
     def _count(self, subscription: Subscription, settles: list[Settle], now: float) -> list[str]:
         """Count deliveries as ended, or let them wait; return the keys that ended ones leave free."""
-        ordered = self._cache.teams_by_id[subscription.team].spec.ordered
+        ordered = self._cache.teams_by_id[subscription.team].spec.ordered and subscription.kind != "inbox"
         endings: dict[str, int] = defaultdict(int)
         claims: dict[int, int] = defaultdict(int)
         keys: list[str] = []
@@ -114,13 +129,38 @@ class Settling:
                 self._wait(subscription, token.place, action, now)
                 continue
             endings[action.ending] += 1
-            if ordered and token.key is not None:
+            if token.key is None:
+                continue
+            if token.moved or (self._moving and id(token) in self._moving):
+                self._pass_place_on(subscription, token, token.key)
+            elif ordered:
                 keys.append(token.key)
         for ending, count in endings.items():
             setattr(subscription, ending, getattr(subscription, ending) + count)
         for claim, count in claims.items():
             self.reduce_claim(subscription, claim, count)
         return keys
+
+    def _pass_place_on(self, subscription: Subscription, token: Ticket, key: str) -> None:
+        """Note that a key's place goes on with what was moved, or let it go where a moved event is done."""
+        if id(token) not in self._moving:
+            self._let_place_go(subscription, key)
+        elif not token.moved:
+            self._db.execute(text.ADD_MOVING, (subscription.id, key))
+
+    def _let_place_go(self, inbox: Subscription, key: str) -> None:
+        team = self._cache.teams_by_id[inbox.team]
+        origins = (team.subscriptions.get(("ingress", None)), team.subscriptions.get(("shared", None)))
+        origin = next((id for id in origins if id is not None and self._had_moved(id, key)), None)
+        if origin is not None and team.spec.ordered:
+            self.free_key(self._cache.subscription(origin), key)
+
+    def _had_moved(self, subscription: int, key: str) -> bool:
+        """Count one event less of a key that was moved from here; return whether there was any."""
+        self._db.execute(text.LESS_MOVING, (subscription, key))
+        if not self._db.changes:
+            self._db.execute(text.DROP_MOVING, (subscription, key))
+        return bool(self._db.changes)
 
     def _wait(self, subscription: Subscription, place: int, action: Release, now: float) -> None:
         due = now + max(0.0, action.after_s)
@@ -219,18 +259,28 @@ class Settling:
 
     def set_ordered(self, subscription: Subscription, ordered: bool, now: float) -> None:
         """Keep the order of keys from now on, or no longer: then nothing needs to stay parked."""
-        if ordered:
-            for sql in text.KEEP_ALL_BUSY:
-                self._db.execute(sql, (subscription.id,))
+        if subscription.kind == "inbox":
             return
-        for sql in text.WAIT_ALL_PARKED:
-            self._db.execute(sql, (subscription.id, now))
+        if ordered:
+            self._keep_all_busy(subscription)
+            return
+        self._db.execute(text.WAIT_ALL_PARKED, (subscription.id, now, subscription.turn))
+        subscription.turn += self._db.changes
         for sql in text.NO_KEYS:
             self._db.execute(sql, (subscription.id,))
         subscription.waiting += subscription.parked
         subscription.parked = subscription.freed = 0
         subscription.due_at = min(subscription.due_at, now)
         subscription.dirty = True
+
+    def _keep_all_busy(self, subscription: Subscription) -> None:
+        busy: Counter[str] = Counter(dict(self._db.rows(text.MOVING, (subscription.id,))))
+        for place, key, extra in self._db.rows(text.OUT, (subscription.id,)):
+            log = self._cache.logs_by_id.get((place >> POSITION_BITS) // LANES)
+            inbox = log is not None and log.name.startswith("$inbox.")
+            if not (inbox and unpack_extra(extra).entry == "moved"):
+                busy[key] += 1
+        self._db.execute_many(text.SET_BUSY, [(subscription.id, key, count) for key, count in busy.items()])
 
     def _take_key(self, subscription: Subscription, key: str) -> None:
         self._db.execute(text.KEEP_BUSY, (subscription.id, key))
@@ -245,8 +295,10 @@ class Settling:
             reading = subscription.readings.get(id)
             if reading is None or not reading.ready:
                 continue
-            if self._db.row(text.EARLIER_UNREAD, (id, key, reading.position, position)):
-                return True
+            for start, until in reading.stretches:
+                end = position if until is None else min(position, until[1] + 1)
+                if self._db.row(text.EARLIER_UNREAD, (id, key, start[1], end)):
+                    return True
         return False
 
     # --- leases ------------------------------------------------------------------------------------------------------

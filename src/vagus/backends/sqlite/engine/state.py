@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.news import News
+from vagus.backends.sqlite.engine.cache import News
 from vagus.ledger.sql import text
 from vagus.store import Append, Change, Part, Value
 

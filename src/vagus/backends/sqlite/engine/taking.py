@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vagus.backend import Delivery, Put
 from vagus.backends.sqlite.database import Database
-from vagus.backends.sqlite.engine.cache import Cache, Claim, Lane, Reading, Subscription
+from vagus.backends.sqlite.engine.cache import Cache, Claim, Subscription
+from vagus.backends.sqlite.engine.reading import Lane, Reading
 from vagus.backends.sqlite.engine.settling import Settling, Ticket
 from vagus.ledger.sql import text
-from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK, floor, unpack_extra
+from vagus.ledger.sql.place import LANES, POSITION_BITS, POSITION_MASK, Extra, floor, unpack_extra
+from vagus.ledger.steering import epoch_of
 from vagus.message import Envelope
 
 #: A take goes on behind events whose keys are busy; after so many it is cut, and goes on in the next transaction.
@@ -32,7 +35,11 @@ class Hand:
     def __init__(self, cache: Cache, subscription: Subscription, limit: int) -> None:
         self._cache = cache
         self.subscription = subscription
+        team = cache.teams_by_id[subscription.team]
         self.claim_id = subscription.next_turn()
+        self.ordered = team.spec.ordered and subscription.kind != "inbox"
+        self.owner = subscription.member if subscription.kind == "own" else None
+        self.cuts = team.cuts
         self.room = limit
         self.parked = 0
         self.deliveries: list[Delivery] = []
@@ -43,20 +50,27 @@ class Hand:
         lane = place >> POSITION_BITS
         topic = self._cache.logs_by_id[lane // LANES].name
         ticket = Ticket(self.subscription.id, place, self.claim_id, key)
-        if type(body) is Put:
-            envelope = body.envelope
-            generation += body.generation
-            note = body.note if note is None else note
-        elif extra is None:
+        epoch = 0
+        if extra is None and type(body) is not Put:
             envelope = Envelope(body)
             note = b"" if note is None else note
         else:
-            more = unpack_extra(extra)
-            envelope = Envelope(body, more.content_type, more.headers)
+            more: Put | Extra
+            if type(body) is Put:
+                envelope, more = body.envelope, body
+            else:
+                more = unpack_extra(extra)
+                envelope = Envelope(body, more.content_type, more.headers)
             generation += more.generation
+            losses += more.losses
+            epoch = more.epoch
             note = more.note if note is None else note
-        where = (place & POSITION_MASK, key, lane % LANES, generation, losses, note, self.subscription.member)
-        self.deliveries.append(Delivery(topic, envelope, ticket, *where))
+            ticket.moved = more.entry == "moved" and topic.startswith("$inbox.")
+        position = place & POSITION_MASK
+        if not epoch:
+            epoch = epoch_of(self.cuts, topic, lane % LANES, position) if self.cuts else 1
+        what = (key, lane % LANES, generation, losses, note, self.owner, epoch)
+        self.deliveries.append(Delivery(topic, envelope, ticket, position, *what))
         self.room -= 1
 
 
@@ -68,10 +82,15 @@ class Taking:
         self._cache = cache
         self._settling = settling
 
-    def may_take(self, subscription: Subscription, member: str, credit: int, lanes: Sequence[int], now: float) -> bool:
+    def may_take(
+        self, sources: Sequence[Subscription], member: str, credit: int, lanes: Sequence[int], now: float
+    ) -> bool:
         """Return whether a take now may find something; cheap, and never wrong with a no."""
-        if subscription.holding(member, now) >= credit:
+        if sum(source.holding(member, now) for source in sources) >= credit:
             return False
+        return any(self._may_take(source, lanes, now) for source in sources)
+
+    def _may_take(self, subscription: Subscription, lanes: Sequence[int], now: float) -> bool:
         if subscription.due_at <= now or subscription.lapse_at() <= now or self._has_freed(subscription, lanes):
             return True
         return any(r.ready and (not lanes or r.lane.id % LANES in lanes) for r in subscription.readings.values())
@@ -81,19 +100,32 @@ class Taking:
             return subscription.freed > 0
         return any(self._db.row(text.HAS_FREED, (subscription.id, lane)) for lane in lanes)
 
-    def next_due(self, subscription: Subscription, member: str, credit: int, now: float) -> float:
+    def next_due(self, sources: Sequence[Subscription], member: str, credit: int, now: float) -> float:
         """Return when something comes to `member` by itself: a lapsing lease, a due time, or credit of its own."""
-        if subscription.holding(member, now) >= credit:
-            return subscription.credit_at(member, now)
-        return min(subscription.due_at, subscription.lapse_at())
+        if sum(source.holding(member, now) for source in sources) >= credit:
+            return min((source.credit_at(member, now) for source in sources), default=math.inf)
+        return min((min(source.due_at, source.lapse_at()) for source in sources), default=math.inf)
 
     def take(
-        self, subscription: Subscription, member: str, credit: int, limit: int, lanes: Sequence[int], now: float
+        self,
+        sources: Sequence[Subscription],
+        member: str,
+        credit: int,
+        limit: int,
+        lanes: Sequence[int],
+        now: float,
     ) -> list[Delivery]:
-        """Hand at most `limit` events to `member`, within its credit."""
-        room = min(limit, credit - subscription.holding(member, now))
-        if room <= 0:
-            return []
+        """Hand at most `limit` events to `member`, within its credit; what comes first among the sources goes first."""
+        room = min(limit, credit - sum(source.holding(member, now) for source in sources))
+        taken: list[Delivery] = []
+        for source in sources:
+            if len(taken) < room:
+                taken += self._take(source, member, room - len(taken), lanes, now)
+        return taken
+
+    def _take(
+        self, subscription: Subscription, member: str, room: int, lanes: Sequence[int], now: float
+    ) -> list[Delivery]:
         hand = Hand(self._cache, subscription, room)
         self._take_lost(hand, now)
         if subscription.due_at <= now:
@@ -176,20 +208,23 @@ class Taking:
     def _take_run(self, hand: Hand, reading: Reading, size: int) -> None:
         """Go through at most `size` events of the lane, and hand out what may be."""
         subscription = hand.subscription
+        if reading.until is not None:
+            size = min(size, reading.until - reading.passed)
         rows = self._read(reading, size)
-        reading.dirty = subscription.dirty = True
+        subscription.dirty = True
         if not rows:  # nothing is where the counters say: never seen, but must not become a loop
-            reading.passed, reading.position = reading.lane.count, reading.lane.newest
+            end = (reading.lane.count, reading.lane.newest)
+            if reading.until is not None:
+                end = (reading.until, reading.until_position)
+            reading.advance(end[0] - reading.passed, end[1])
             return
         aside = self._aside(subscription, rows) if reading.generation else set()
-        ordered = self._cache.teams_by_id[subscription.team].spec.ordered
-        if ordered and any(row[1] is not None for row in rows):
+        if hand.ordered and any(row[1] is not None for row in rows):
             count = self._hand_sifted(hand, reading, rows, aside)
         else:
             count = min(len(rows), hand.room)
             self._hand_run(hand, reading, [row for row in rows[:count] if row[0] not in aside])
-        reading.passed += count
-        reading.position = rows[count - 1][0] & POSITION_MASK
+        reading.advance(count, rows[count - 1][0] & POSITION_MASK)
         if aside:
             subscription.skipped += sum(row[0] in aside for row in rows[:count])
 
@@ -235,6 +270,7 @@ class Taking:
         Return how many it went through until there was no more room.
         """
         subscription = hand.subscription
+        inbox = self._is_inbox(reading)
         keys = {row[1] for row in rows if row[1] is not None}
         busy = self._among(text.BUSY_KEYS, subscription, keys)
         queued = self._among(text.PARKED_KEYS, subscription, keys - busy) if subscription.parked else set()
@@ -249,6 +285,8 @@ class Taking:
             place, key = row[0], row[1]
             if place in aside:
                 continue
+            if inbox and _is_moved(row):
+                key = None  # it has its key's place already
             generation = self._generation(reading, place)
             if key is not None and (key in busy or self._is_behind(subscription, reading.lane, row, queued)):
                 parked += (subscription.id, key, self._parking_turn(subscription, row), place & POSITION_MASK)
@@ -296,3 +334,9 @@ class Taking:
             if after is not None:
                 return int(after[0])
         return subscription.next_turn()
+
+
+def _is_moved(row: Found) -> bool:
+    """Return whether an event of an inbox was moved there."""
+    _, _, extra, body = row
+    return (body.entry if type(body) is Put else unpack_extra(extra).entry) == "moved"
