@@ -48,7 +48,7 @@ def test_mode_of_a_group_is_shown_and_switched(say: Say, group_url: str) -> None
     assert [told.code for told in (before, switched, again, after)] == [0, 0, 0, 0]
     assert "shop.work delivers once, pick round_robin, epoch 1" in before.out
     assert "shop.work delivers all from epoch 2 on (before: once, pick round_robin)" in switched.out
-    assert "job: cut after 0" in switched.out
+    assert "job: cut after 1" in switched.out
     assert "shop.work delivers all already" in again.out
     assert "try it" in after.out
 

@@ -166,8 +166,10 @@ class Drill:
             self._epochs.append(Epoch(switched.after.epoch, switched.after.mode, switched.after.pick, end))
 
     async def _kill_now_and_then(self, app: App) -> None:
-        while True:
-            await asyncio.sleep(self._kill_every_s)
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        for turn in itertools.count(1):
+            await asyncio.sleep(max(0.0, begin + turn * self._kill_every_s - loop.time()))
             name = next(name for name, life in self._lives.items() if life.killed is None)
             life = self._lives[name]
             await self._ground.kill(name)

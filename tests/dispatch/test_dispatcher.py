@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.dispatch.members import GROUP, Crew, Query, running, seated
 from vagus import App, ByLabel
 from vagus.app.dispatch import dispatcher
+from vagus.app.dispatch.desks import Desks
 from vagus.app.dispatch.term import State, Terms, holder_key, read_states
+from vagus.backend import Inbox
 from vagus.backends.memory import Memory
 from vagus.clock import ManualClock
+from vagus.errors import UnsupportedCapability
 from vagus.store import Change, Store
 
 
@@ -100,3 +104,24 @@ async def test_place_of_the_dispatcher_has_one_holder_and_lapses() -> None:
     await second.end(State(page=5))
     assert await first.begin() == State(page=5)
     assert first.ttl_s + first.look_s <= 30.0
+
+
+async def test_event_for_a_member_that_was_just_dropped_goes_to_another(crew: Crew) -> None:
+    apps = [crew.app(name, pick="round_robin") for name in "AB"]
+    async with running(*apps) as app:
+        await seated(app, 2)
+        await app.backend.drop(Inbox(GROUP, "B"))
+        await app.publish([Query(number) for number in range(6)])
+        await crew.handled(6)
+
+    assert Counter(seen.number for seen in crew.seen) == Counter(range(6))
+
+
+async def test_pick_on_a_backend_that_cannot_carry_it_out_is_refused_at_start(crew: Crew) -> None:
+    app = crew.app("A", pick="round_robin")
+    async with app:
+        desks, lacking = Desks(app.backend), msgspec.structs.replace(app.capabilities, inboxes=False)
+        with pytest.raises(UnsupportedCapability, match=r"handler shop\.handle has the pick round_robin, and memory"):
+            desks.check(app.handlers, lacking, app._opened().board, app.words)
+        with pytest.raises(UnsupportedCapability, match="has no store"):
+            desks.check(app.handlers, lacking, None, app.words)

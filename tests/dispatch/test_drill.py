@@ -54,7 +54,7 @@ async def test_switching_over_processes_keeps_every_promise(processes: Processes
 @pytest.mark.timeout(300)
 @pytest.mark.contract("G2", "G3", "G15")
 async def test_minute_of_switching_in_memory_keeps_the_pace(apps: Apps) -> None:
-    outcome = await Drill(apps, 60, rate=500, steady_s=10, kill_every_s=10).run()
+    outcome = await Drill(apps, 60, rate=500, steady_s=10, kill_every_s=9).run()
 
     sound(outcome, flips=50, kills=5)
     in_pace(outcome)
@@ -64,7 +64,7 @@ async def test_minute_of_switching_in_memory_keeps_the_pace(apps: Apps) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.contract("G2", "G3", "G15")
 async def test_minute_of_switching_over_processes_keeps_the_pace(processes: Processes) -> None:
-    outcome = await Drill(processes, 60, rate=500, steady_s=10, kill_every_s=10).run()
+    outcome = await Drill(processes, 60, rate=500, steady_s=10, kill_every_s=9).run()
 
     sound(outcome, flips=50, kills=5)
     in_pace(outcome)

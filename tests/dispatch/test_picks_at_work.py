@@ -185,6 +185,7 @@ async def test_another_member_goes_on_with_the_turn_when_the_dispatcher_leaves(c
             await seated(apps[0], 2)
             await apps[0].publish(queries(4))
             await crew.handled(4)
+        await seated(apps[1], 1)
         async with running(apps[2]):
             await seated(apps[1], 2)
             await apps[1].publish([Query(number) for number in range(4, 10)])
@@ -283,3 +284,26 @@ def test_words_of_a_member_that_make_no_sense_are_refused(words: dict[str, Any],
 def test_name_of_a_pick_must_not_be_one_of_ours() -> None:
     with pytest.raises(InvalidArgument, match="expected a word other than"):
         App("memory://", name="shop").pick("random", OnlyB)
+
+
+@pytest.mark.contract("G16")
+async def test_member_that_is_paused_or_drained_gets_nothing_until_it_goes_on(crew: Crew) -> None:
+    apps = [crew.app(name, pick="round_robin") for name in "AB"]
+    async with running(*apps) as app:
+        await seated(app, 2)
+        await app.pause(GROUP, member="B")
+        await seated(app, 1)
+        await app.publish(queries(4))
+        await crew.handled(4)
+        await app.resume(GROUP, member="B")
+        await seated(app, 2)
+        await app.publish([Query(number) for number in range(4, 8)])
+        await crew.handled(8)
+        await app.drain(GROUP, member="A", timeout=20)
+        await seated(app, 1)
+        await app.publish([Query(number) for number in range(8, 12)])
+        await crew.handled(12)
+
+    assert crew.turns[:4] == "AAAA"
+    assert crew.turns[4:8] in ("ABAB", "BABA")
+    assert crew.turns[8:] == "BBBB"

@@ -28,7 +28,7 @@ from vagus.errors import BackendError, VagusError
 from vagus.reliability.note import decode_note
 
 SHOW_S = 0.25
-"""How long what a dispatcher shows may be behind, in seconds."""
+"""How often a dispatcher shows anew what it does, at most, in seconds."""
 
 _IDLE_S = 3_600.0
 _log = logging.getLogger("vagus.dispatch")
@@ -190,8 +190,8 @@ class Desk:
         shown = Bell(self._clock)
         dispatcher.changed = shown.ring
         while await self._terms.keep(dispatcher.state):
-            if await shown.heard(self._terms.ttl_s / 3):
-                await Bell(self._clock).heard(min(SHOW_S, self._terms.ttl_s / 6))
+            await Bell(self._clock).heard(min(SHOW_S, self._terms.ttl_s / 6))
+            await shown.heard(self._terms.ttl_s / 6)
         _log.warning("%s: another member dispatches now", self._place.group)
 
 

@@ -18,11 +18,13 @@ from vagus.errors import InvalidArgument, InvalidHandler, PickFailed
 
 def place_of(cls: type) -> str:
     """Return where a class is found: `module:Class`; in the file that was started, the file's stem is the module."""
-    module = cls.__module__
-    if module == "__main__":
-        file = getattr(sys.modules["__main__"], "__file__", None)
-        module = Path(file).stem if file else module
+    module = _started_as() if cls.__module__ == "__main__" else cls.__module__
     return f"{module}:{cls.__qualname__}"
+
+
+def _started_as() -> str:
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file).stem if file else "__main__"
 
 
 def declared_pick(handler: str, deliver: str, given: object, strategy: object) -> Pick | None:
@@ -62,7 +64,9 @@ class Finder:
 
 def _imported(module: str, path: str) -> object:
     try:
-        found: Any = sys.modules.get(module) or importlib.import_module(module)
+        # The file that was started is there already, and must not run a second time as a module.
+        name = "__main__" if module == _started_as() else module
+        found: Any = sys.modules.get(name) or importlib.import_module(name)
         for name in path.split("."):
             found = getattr(found, name)
     except Exception as error:  # whatever the user's module does while it is imported

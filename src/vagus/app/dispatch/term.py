@@ -58,23 +58,32 @@ class Terms:
 
     async def keep(self, state: State) -> bool:
         """Hold on for another term, and show `state`; False where it had lapsed and the key is not ours any more."""
-        kept = await self._store.swap(
+        body = self._member.encode()
+        if await self._write(body, state):
+            return True
+        # Whoever was interrupted in the middle of the last time cannot know whether it took effect.
+        (held,) = await self._store.get([self._key])
+        if held is None or held.body != body or held.version == self._version:
+            return False
+        self._version = held.version
+        return await self._write(body, state)
+
+    async def _write(self, body: bytes | None, state: State) -> bool:
+        done = await self._store.swap(
             [
-                Change(self._key, self._member.encode(), expect=self._version, ttl_s=self.ttl_s),
+                Change(self._key, body, expect=self._version, ttl_s=self.ttl_s),
                 Change(self._state_key, msgspec.json.encode(state), ttl_s=FORGET_S),
             ]
         )
-        self._version += 1
-        return all(kept)
+        self._version += all(done)
+        return all(done)
 
     async def end(self, state: State) -> None:
         """Give up, so that another one can begin at once; where it had lapsed, nothing happens."""
-        await self._store.swap(
-            [
-                Change(self._key, None, expect=self._version),
-                Change(self._state_key, msgspec.json.encode(state), ttl_s=FORGET_S),
-            ]
-        )
+        (held,) = await self._store.get([self._key])
+        if held is not None and held.body == self._member.encode():
+            self._version = held.version
+            await self._write(None, state)
 
 
 async def read_states(store: Store, groups: Sequence[str]) -> dict[str, State]:
