@@ -83,13 +83,14 @@ async def running(*apps: App) -> AsyncIterator[App]:
                 yield apps[0]
 
 
-async def seated(app: App, count: int, group: str = GROUP) -> None:
-    """Wait until somebody dispatches the group, to so many members."""
+async def seated(app: App, team: int | str, group: str = GROUP) -> None:
+    """Wait until somebody dispatches the group, to so many members, or to those of these names."""
     async with asyncio.timeout(30):
         while True:
             store = app.backend.store
             assert store is not None
             state = (await read_states(store, [group])).get(group)
-            if state is not None and state.member and len(state.team) == count:
+            there = () if state is None or not state.member else state.team
+            if (len(there) if isinstance(team, int) else "".join(sorted(there))) == team:
                 return
             await asyncio.sleep(0.005)

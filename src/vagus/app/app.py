@@ -331,20 +331,26 @@ class App(Router):
     @asynccontextmanager
     async def running(self, only: Sequence[str] | None = None) -> AsyncIterator[App]:
         """Open the app and handle events beside the code in the block; `only`: handlers of these names or groups."""
-        async with self:
-            await self._opened().start(only)
-            try:
-                yield self
-            finally:
-                await self._opened().stop()
+        async with self, self._working(only):
+            yield self
+
+    @asynccontextmanager
+    async def _working(self, only: Sequence[str] | None) -> AsyncIterator[None]:
+        await self._opened().start(only)
+        try:
+            yield
+        finally:
+            await self._opened().stop()
 
     async def work(self, only: Sequence[str] | None = None) -> None:
         """Handle events until SIGTERM, SIGINT or `stop`; then finish what runs, within the grace time."""
         with ExitStack() as stack:
-            async with self.running(only):
-                _log.info("app %s works on %s", self.name, ", ".join(self._opened().workers) or "nothing")
+            async with self:
+                # Before the first handler runs: a signal that comes while the others start must not cut it short.
                 stack.enter_context(signals_caught(self._stop.set))
-                await self._stop.wait()
+                async with self._working(only):
+                    _log.info("app %s works on %s", self.name, ", ".join(self._opened().workers) or "nothing")
+                    await self._stop.wait()
 
     def run(self) -> None:
         """Handle events until told to stop: `asyncio.run(app.work())`."""
