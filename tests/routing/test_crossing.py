@@ -189,26 +189,27 @@ import asyncio, os, sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 from crossing_app import shop
+from vagus.backend import Topic
+from vagus.backends.sqlite import Sqlite
 
 at, count = int(sys.argv[1]), 0
+real = Sqlite.commit
+
+async def commit(self, units):
+    global count
+    if any(unit.settles or any(put.target == Topic("bill") for put in unit.puts) for unit in units):
+        if count == at:
+            os._exit(9)
+        count += 1
+    return await real(self, units)
 
 async def main():
-    global count
     app = shop(Path({folder!r}))
     async with app.running():
-        for name, backend in app.backend._backends.items():
-            real = backend.commit
-            async def commit(units, real=real):
-                global count
-                if count == at:
-                    os._exit(9)
-                count += 1
-                outcomes = await real(units)
-                return outcomes
-            backend.commit = commit
         while (await app.backend.stats("shop.handle"))[0].acked < 3:
             await asyncio.sleep(0.01)
 
+Sqlite.commit = commit
 asyncio.run(main())
 """
 
