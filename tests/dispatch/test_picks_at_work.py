@@ -225,12 +225,17 @@ async def test_pick_that_fails_is_named_in_the_log_and_loses_nothing(
 
 async def shown(app: App, **figures: int) -> None:
     """Wait until what is shown of the group's dispatcher has these figures."""
-    async with asyncio.timeout(30):
-        while True:
-            found = (await app.stats()).dispatch
-            if found and all(getattr(found[0], name) == count for name, count in figures.items()):
-                return
-            await asyncio.sleep(0.01)
+    found: object = None
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                stats = await app.stats()
+                found = stats.dispatch, stats.groups
+                if stats.dispatch and all(getattr(stats.dispatch[0], name) == figures[name] for name in figures):
+                    return
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail(f"expected {figures}, the last that was shown is {found}")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

@@ -356,7 +356,8 @@ class Dispatcher:
         self._epochs.learn(info)
         silent_s = SILENT_LEASES * place.lease_s
         there = {member.name for member in info.members if member.seen_s <= silent_s}
-        self._seat([self._candidate(name, roster.get(name)) for name in there if place.seated(name)])
+        # Who has not said yet what it can take would be overrun; its word comes with news.
+        self._seat([_candidate(name, roster[name]) for name in there if name in roster and place.seated(name)])
         for member in self._team.members:
             book = books.get(member.name)
             waiting = 0 if book is None else book.ready + book.held + book.waiting + book.parked
@@ -365,11 +366,6 @@ class Dispatcher:
         for name in (*info.orphans, *silent):
             self._open(Inbox(place.group, name))
         self._look_again(only_blocked=False)
-
-    @staticmethod
-    def _candidate(name: str, entry: Entry | None) -> Candidate:
-        entry = entry or Entry()
-        return Candidate(name, entry.labels, entry.weight, entry.credit)
 
     def _seat(self, candidates: list[Candidate]) -> None:
         """Make a new team, unless it is the same: picks remember things by the team that they saw last."""
@@ -410,6 +406,10 @@ class Dispatcher:
 def _origin(delivery: Delivery) -> tuple[str, int | str]:
     found = decode_note(delivery.note).origin if delivery.topic.startswith("$inbox.") else None
     return found or (delivery.topic, delivery.position)
+
+
+def _candidate(name: str, entry: Entry) -> Candidate:
+    return Candidate(name, entry.labels, entry.weight, entry.credit)
 
 
 def _facts(member: Candidate) -> tuple[Any, ...]:
